@@ -1,0 +1,101 @@
+"""Configuration of the documentation. Build with `python -m sphinx -W docs docs/_build/html`."""
+
+import os
+import re
+from importlib.metadata import version as installed_version
+
+# The gallery runs torch: threads that wait must not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+project = "skcascade"
+author = "skcascade developers"
+copyright = f"2026, {author}"
+release = version = installed_version("skcascade")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.extlinks",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "myst_parser",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = [
+    "_build",
+    "auto_examples/*.ipynb",
+    "auto_examples/*.py",
+    "**.json",
+    "**.md5",
+    "**.zip",
+]
+default_role = "code"
+# Docstrings inherited from scikit-learn refer to labels of its own documentation.
+suppress_warnings = ["ref.ref"]
+
+autosummary_generate = True
+autodoc_typehints = "none"  # types are in the docstrings
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False  # the class template lists them
+numpydoc_class_members_toctree = False
+
+extlinks = {
+    "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
+    "doi": ("https://doi.org/%s", "doi:%s"),
+}
+
+# A build must not depend on other sites: links to other projects' documentation only on demand.
+intersphinx_mapping = {}
+if os.environ.get("SKCASCADE_INTERSPHINX"):
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+    }
+
+# Examples that train for minutes are shown; they are run only on demand.
+slow_examples = "" if os.environ.get("SKCASCADE_SLOW_EXAMPLES") else "(?!fashion_mnist)"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": re.escape(os.sep) + "plot_" + slow_examples,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "abort_on_example_error": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skcascade {release}"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 7,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"install": [], "changelog": [], "glossary": []}
+
+myst_heading_anchors = 3
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def skip_member(app, what, name, obj, skip, options):
+    """Leave out what says nothing: fields of named tuples, generated routing methods."""
+    is_field = (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
+    is_request = name.startswith("set_") and name.endswith("_request")
+    return True if is_field or is_request else None
+
+
+def setup(app):
+    """Connect the hook above."""
+    app.connect("autodoc-skip-member", skip_member)

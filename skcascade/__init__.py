@@ -1,0 +1,19 @@
+"""Cascades of classifiers: the accuracy of the big one at a fraction of its cost."""
+
+from ._cascade import CascadeClassifier, make_cascade
+from ._curve import TradeoffCurve
+from ._operating_point import fit_policy
+from ._trace import Trace
+from ._walk import EXIT, Walk, walk
+
+__version__ = "0.1.0"
+__all__ = [
+    "EXIT",
+    "CascadeClassifier",
+    "Trace",
+    "TradeoffCurve",
+    "Walk",
+    "fit_policy",
+    "make_cascade",
+    "walk",
+]

@@ -1,0 +1,226 @@
+"""Live evidence: the stages of fitted members, each run only where it is needed."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+
+__all__ = ["Call", "Held", "Live", "Stages"]
+
+
+class Held(NamedTuple):
+    """What a member computed at one of its exits and can go on from.
+
+    `state` is opaque but for `state[index]`, which selects rows.
+    """
+
+    exit: int
+    state: Any
+
+
+class Stages:
+    """The stages of fitted members, in order.
+
+    Parameters
+    ----------
+    members : list of (str, member)
+        Each member offers `n_exits` (int), `labels` (of its columns, or None for those of
+        the cascade) and `step(exit, X, held) -> (proba, state)`: the answer at one exit,
+        and what later exits of the same member can go on from (None: nothing).
+        `held` is None or the :class:`Held` of an earlier exit of the member.
+    classes : array-like of shape (n_classes,)
+        Labels of the cascade, sorted.
+
+    Attributes
+    ----------
+    n_stages, n_classes : int
+    names : list of str
+        Name of each stage: the member's, with `:exit` where it has several.
+
+    Raises
+    ------
+    ValueError
+        If a member knows a label that is not in `classes`.
+    """
+
+    def __init__(self, members, classes):
+        self.members = list(members)
+        self.classes = np.asarray(classes)
+        self._where = [
+            (name, member, exit) for name, member in self.members for exit in range(member.n_exits)
+        ]
+        self.names = [
+            name if member.n_exits == 1 else f"{name}:{exit}" for name, member, exit in self._where
+        ]
+        self._columns = {name: self._align(name, m.labels) for name, m in self.members}
+
+    @property
+    def n_stages(self):
+        """Number of stages."""
+        return len(self._where)
+
+    @property
+    def n_classes(self):
+        """Number of classes."""
+        return len(self.classes)
+
+    def _align(self, name, labels):
+        """Columns of the cascade that hold the member's; None where all agree."""
+        if labels is None or np.array_equal(labels, self.classes):
+            return None
+        unknown = sorted(set(np.asarray(labels).tolist()) - set(self.classes.tolist()))
+        if unknown:
+            raise ValueError(
+                f"Member {name!r} knows classes that `y` lacks: {unknown[:5]}. Fit it on"
+                " the labels of this cascade, or give the cascade samples of them."
+            )
+        return np.searchsorted(self.classes, labels)
+
+    def step(self, stage, X, held=None):
+        """Answer of `stage` for `X`, columns in the order of `classes`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_rows, n_classes)
+        state : object or None
+            What later stages of the same member can go on from.
+
+        Raises
+        ------
+        ValueError
+            If the member answers NaN, infinity or the wrong shape.
+        """
+        name, member, exit = self._where[stage]
+        proba, state = member.step(exit, X, held)
+        columns = self._columns[name]
+        if columns is not None:
+            aligned = np.zeros((len(proba), self.n_classes), dtype=proba.dtype)
+            aligned[:, columns] = proba
+            proba = aligned
+        if proba.shape != (num_rows(X), self.n_classes):
+            raise ValueError(
+                f"Member {name!r} answered probabilities of shape {proba.shape}, expected"
+                f" {(num_rows(X), self.n_classes)}: one row a sample, one column a class."
+            )
+        if not np.isfinite(proba).all():
+            raise ValueError(
+                f"Member {name!r} answered NaN or infinity as a probability. Look at its"
+                " input, or at its training if it is a net."
+            )
+        return proba, state
+
+    def earlier_exits(self, stage):
+        """Earlier stages of the same member, the nearest first."""
+        return range(stage - 1, stage - 1 - self.exit_of(stage), -1)
+
+    def exit_of(self, stage):
+        """Index of `stage` among the exits of its member."""
+        return self._where[stage][2]
+
+    def call(self, source, stage, X):
+        """The price tag of an edge: going from `source` (None: the input) to `stage`."""
+        name, member, exit = self._where[stage]
+        held = None
+        if source is not None and source in self.earlier_exits(stage):
+            held = Held(self._where[source][2], self.step(source, X)[1])
+        return Call(self, stage, name, member, exit, X, held)
+
+
+class Call(NamedTuple):
+    """One edge of the cascade, ready to be run and priced by a cost model.
+
+    Calling it runs the stage once on `X`, going on from `held` if there is any.
+    """
+
+    stages: Stages
+    stage: int
+    name: str
+    member: Any
+    exit: int
+    X: Any
+    held: Held | None
+
+    def __call__(self):
+        """Run the stage once."""
+        return self.stages.step(self.stage, self.X, self.held)
+
+    def on(self, X):
+        """The same edge over other rows."""
+        held = self.held
+        if held is not None:
+            source = self.stage - self.exit + held.exit
+            held = Held(held.exit, self.stages.step(source, X)[1])
+        return self._replace(X=X, held=held)
+
+
+class Live:
+    """Evidence computed on demand: members run only on rows that ask for them.
+
+    Parameters
+    ----------
+    stages : Stages
+        Fitted members.
+    X : indexable of length n_samples
+        Arrays, sparse matrices, frames, tensors, lists, dicts of arrays: whatever
+        the members take.
+    """
+
+    def __init__(self, stages, X):
+        self.stages = stages
+        self.X = X
+        self.n_samples = num_rows(X)
+        self.n_stages = stages.n_stages
+        self.n_classes = stages.n_classes
+        self._held = {}  # stage -> (rows, state) from which its member can go on
+
+    def block(self, start, stop):
+        """Evidence of rows `start` to `stop`; what it holds is freed with it."""
+        whole = start == 0 and stop == self.n_samples
+        return Live(self.stages, self.X if whole else take(self.X, slice(start, stop)))
+
+    def observe(self, stage, rows):
+        """Run `stage` on `rows` (sorted integers), each from where it stands.
+
+        Rows that an earlier exit of the same member holds a state of go on from it,
+        from the nearest such exit; all others start from the input.
+        """
+        proba = np.empty((len(rows), self.n_classes), dtype=np.float32)
+        todo = np.arange(len(rows))
+        kept = []
+        for source in self.stages.earlier_exits(stage):
+            for known, held in self._held.get(source, ()):
+                mine = todo[np.isin(rows[todo], known)]
+                if mine.size:
+                    state = held.state[np.searchsorted(known, rows[mine])]
+                    kept += self._run(stage, rows, mine, Held(held.exit, state), proba)
+                    todo = np.setdiff1d(todo, mine)
+        if todo.size:
+            kept += self._run(stage, rows, todo, None, proba)
+        if kept:
+            self._held[stage] = kept
+        return proba
+
+    def _run(self, stage, rows, mine, held, out):
+        """Run `stage` for `rows[mine]` from `held`; return what can be gone on from."""
+        rows = rows[mine]
+        X = self.X if len(rows) == self.n_samples else take(self.X, rows)
+        answer, state = self.stages.step(stage, X, held)
+        out[mine] = answer
+        if state is None:
+            return []
+        return [(rows, Held(self.stages.exit_of(stage), state))]
+
+
+def num_rows(X):
+    """Number of samples in `X`; a dict holds one array per input of a net."""
+    return num_rows(next(iter(X.values()))) if isinstance(X, dict) else _num_samples(X)
+
+
+def take(X, index):
+    """Rows of `X` that `index` (slice or integers) selects."""
+    if isinstance(X, dict):
+        return {key: take(value, index) for key, value in X.items()}
+    if isinstance(X, np.ndarray) or (not hasattr(X, "columns") and hasattr(X, "shape")):
+        return X[index]
+    return _safe_indexing(X, index)

@@ -1,0 +1,76 @@
+"""A fitted cascade in words and as a diagram."""
+
+import numpy as np
+
+from ._walk import stages_in_use
+from .utils._sklearn import _VisualBlock
+
+__all__ = ["cascade_block", "summarize"]
+
+
+def summarize(names, policy, curve, index):
+    """Table of the stages at point `index` of `curve`, and the verdict.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the stages.
+    policy : BaseExitPolicy
+        Fitted.
+    curve : TradeoffCurve
+    index : int
+
+    Returns
+    -------
+    text : str
+    """
+    in_use = stages_in_use(policy, len(names))
+    width = max(7, *map(len, names))
+    lines = [f"{'stage':<{width}}  accuracy     cost  leave here  accuracy of those"]
+    for k, name in enumerate(names):
+        row = f"{name:<{width}}  {curve.stage_accuracy[k]:8.4f}  {curve.stage_cost[k]:7.4f}"
+        if k in in_use:
+            row += f"  {curve.exit_rates[index, k]:10.1%}  {curve.exit_accuracy[index, k]:17.4f}"
+        else:
+            row += f"  {'not used':>10}"
+        lines.append(row)
+    total = f"{'cascade':<{width}}  {curve.accuracy[index]:8.4f}  {curve.relative_cost[index]:7.4f}"
+    return "\n".join([*lines, total, "", verdict(names, curve, index, len(in_use))])
+
+
+def verdict(names, curve, index, n_in_use):
+    """Whether the cascade is worth having over its reference stage."""
+    reference = curve.reference
+    name, accuracy = names[reference], curve.stage_accuracy[reference]
+    if n_in_use == 1:
+        k = int(np.argmax(curve.exit_rates[index]))
+        return (
+            f"One stage alone is as good: no cascade serves this operating point better than"
+            f" {names[k]!r} on its own."
+        )
+    share = curve.relative_cost[index] / curve.stage_cost[reference]
+    return (
+        f"Worth a cascade: {share:.0%} of the cost of {name!r} alone, the most accurate stage,"
+        f" for {curve.accuracy[index] - accuracy:+.4f} accuracy on held-out data."
+    )
+
+
+def cascade_block(cascade):
+    """Diagram of `cascade` for its HTML representation.
+
+    Members in order, each with its share of the cost of the last one where it is fitted,
+    then the policy.
+    """
+    members = dict(cascade.members or {"members": "three torch nets of growing size"})
+    titles = list(members)
+    if cascade.__sklearn_is_fitted__():
+        members = cascade.members_
+        last_exits = np.cumsum([member.n_exits for _, member in cascade._stages.members]) - 1
+        shares = cascade.tradeoff_.stage_cost[last_exits]
+        titles = [f"{name}: {share:.1%} of the cost" for name, share in zip(members, shares)]
+    policy = getattr(cascade, "policy_", cascade.policy) or "ConfidenceThreshold()"
+    blocks = [
+        _VisualBlock("parallel", [estimator], names=[title], dash_wrapped=False)
+        for title, estimator in [*zip(titles, members.values()), ("policy", policy)]
+    ]
+    return _VisualBlock("serial", blocks, dash_wrapped=False)

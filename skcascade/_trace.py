@@ -1,0 +1,255 @@
+"""Recorded evidence: what every stage says of every sample."""
+
+import numpy as np
+
+from ._walk import BLOCK_BYTES
+
+__all__ = ["Trace"]
+
+
+class Trace:
+    """What every stage says of every sample.
+
+    A trace is all a policy is ever fitted on, so models that cannot be run here
+    (remote services, other people's logits) take part through their recorded
+    answers. It is stored as float32: `n_samples * n_stages * n_classes * 4` bytes,
+    in memory and pickled.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_samples, n_stages, n_classes)
+        Probability of each class, at each stage.
+    classes : array-like of shape (n_classes,), default=None
+        Labels of the columns. None means that `y` holds codes
+        0 to `n_classes` - 1.
+    loss : callable or array-like of shape (n_samples, n_stages), default=None
+        What a wrong answer costs. A callable `loss(y, proba)` takes codes
+        (n_samples,) and probabilities (n_samples, n_classes) of one stage and
+        returns one number per sample. None is the 0/1 loss.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n_samples, n_stages, n_classes), float32
+        The recorded probabilities.
+    n_samples, n_stages, n_classes : int
+        Its shape.
+
+    Raises
+    ------
+    ValueError
+        If `proba` is not three-dimensional, is empty, or holds NaN or infinity.
+
+    See Also
+    --------
+    walk : Send the samples of a trace through a policy.
+    fit_policy : Fit a policy on a trace.
+
+    Examples
+    --------
+    >>> from skcascade import Trace
+    >>> trace = Trace([[[0.9, 0.1], [0.8, 0.2]], [[0.6, 0.4], [0.1, 0.9]]])
+    >>> trace
+    Trace(n_samples=2, n_stages=2, n_classes=2)
+    >>> trace.losses([0, 1]).mean(axis=0)
+    array([0.5, 0. ])
+    """
+
+    def __init__(self, proba, classes=None, loss=None):
+        proba = np.asarray(proba, dtype=np.float32)
+        if proba.ndim != 3 or 0 in proba.shape:
+            raise ValueError(
+                "`proba` must have the shape (n_samples, n_stages, n_classes), none of"
+                f" them 0, got {proba.shape}."
+            )
+        for rows in _blocks(proba):
+            if not np.isfinite(proba[rows]).all():
+                raise ValueError("`proba` contains NaN or infinity.")
+        self.proba = proba
+        self.classes = None if classes is None else np.asarray(classes)
+        if self.classes is not None and len(self.classes) != proba.shape[2]:
+            raise ValueError(
+                f"`classes` must name the {proba.shape[2]} columns of `proba`, got"
+                f" {len(self.classes)} labels."
+            )
+        self.loss = loss if loss is None or callable(loss) else np.asarray(loss, float)
+        if isinstance(self.loss, np.ndarray) and self.loss.shape != proba.shape[:2]:
+            raise ValueError(
+                "`loss` given as an array must have the shape (n_samples, n_stages) ="
+                f" {proba.shape[:2]}, got {self.loss.shape}."
+            )
+
+    @classmethod
+    def record(cls, stages, X, *, classes=None, loss=None, batch_size=None):
+        """Run every stage on every row of `X`.
+
+        Parameters
+        ----------
+        stages : Stages
+            Fitted members.
+        X : indexable of length n_samples
+            The samples.
+        classes, loss
+            As for the class itself.
+        batch_size : int, default=None
+            Rows handed to a member at once. None keeps the answers near 32 MiB.
+
+        Returns
+        -------
+        trace : Trace
+        """
+        from ._stages import Live
+
+        live = Live(stages, X)
+        shape = live.n_samples, live.n_stages, live.n_classes
+        proba = np.empty(shape, dtype=np.float32)
+        for rows in _blocks(proba, batch_size):
+            block = live.block(rows.start, min(rows.stop, shape[0]))
+            everyone = np.arange(block.n_samples)
+            for stage in range(shape[1]):
+                proba[rows, stage] = block.observe(stage, everyone)
+        return cls(proba, classes, loss)
+
+    @classmethod
+    def from_top1(cls, pred, confidence, n_classes):
+        """Trace of models that only tell their best answer and how sure they are.
+
+        What is left of the probability is spread evenly over the other classes. An
+        answer less likely than chance is lifted just above 1 / `n_classes`, so that it
+        stays the most likely one.
+
+        Parameters
+        ----------
+        pred : array-like of int, shape (n_samples, n_stages)
+            Code of the predicted class, 0 to `n_classes` - 1.
+        confidence : array-like of shape (n_samples, n_stages)
+            Probability of that class, in [0, 1].
+        n_classes : int
+            Number of classes; one more than is known where a service may answer
+            something else.
+
+        Returns
+        -------
+        trace : Trace
+
+        Examples
+        --------
+        >>> from skcascade import Trace
+        >>> Trace.from_top1([[2, 0]], [[0.7, 0.4]], n_classes=4).proba.round(2)
+        array([[[0.1, 0.1, 0.7, 0.1],
+                [0.4, 0.2, 0.2, 0.2]]], dtype=float32)
+        """
+        pred = np.asarray(pred)
+        confidence = np.asarray(confidence, dtype=float)
+        if pred.shape != confidence.shape or pred.ndim != 2:
+            raise ValueError(
+                "`pred` and `confidence` must both have the shape (n_samples, n_stages),"
+                f" got {pred.shape} and {confidence.shape}."
+            )
+        if not ((pred >= 0) & (pred < n_classes)).all():
+            raise ValueError(f"`pred` must hold codes 0 to n_classes - 1 = {n_classes - 1}.")
+        if not ((confidence >= 0) & (confidence <= 1)).all():
+            raise ValueError("`confidence` must lie in [0, 1].")
+        top = np.clip(confidence, (1 + 1e-4) / n_classes, 1.0)
+        rest = (1 - top) / max(n_classes - 1, 1)
+        proba = np.repeat(rest[:, :, np.newaxis], n_classes, axis=2)
+        np.put_along_axis(proba, pred[:, :, np.newaxis], top[:, :, np.newaxis], axis=2)
+        return cls(proba)
+
+    @property
+    def n_samples(self):
+        """Number of samples."""
+        return self.proba.shape[0]
+
+    @property
+    def n_stages(self):
+        """Number of stages."""
+        return self.proba.shape[1]
+
+    @property
+    def n_classes(self):
+        """Number of classes."""
+        return self.proba.shape[2]
+
+    def block(self, start, stop):
+        """The trace of rows `start` to `stop`: a view, nothing is copied."""
+        return self.rows(slice(start, stop))
+
+    def rows(self, index):
+        """The trace of the rows `index` (slice, mask or integers) selects."""
+        part = object.__new__(Trace)
+        part.proba, part.classes, part.loss = self.proba[index], self.classes, self.loss
+        if isinstance(self.loss, np.ndarray):
+            part.loss = self.loss[index]
+        return part
+
+    def observe(self, stage, rows):
+        """Probabilities of `stage` for `rows`, of shape (n_rows, n_classes)."""
+        return self.proba[rows, stage]
+
+    def call(self, source, stage, X):
+        """Recorded answers cannot be run, so they cannot be priced by running."""
+        raise ValueError(
+            "`cost` must be fitted or give prices, such as [1.0, 4.0, 20.0]: the members of a"
+            " recorded trace cannot be run."
+        )
+
+    def codes(self, y):
+        """`y` as codes 0 to `n_classes` - 1, checked.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another length than the trace or a label without a column.
+        """
+        y = np.asarray(y)
+        if y.shape != (self.n_samples,):
+            raise ValueError(
+                f"`y` must have the shape (n_samples,) = ({self.n_samples},), got {y.shape}."
+            )
+        labels = np.arange(self.n_classes) if self.classes is None else self.classes
+        order = np.argsort(labels)
+        codes = order[np.searchsorted(labels, y, sorter=order).clip(max=len(order) - 1)]
+        unknown = labels[codes] != y
+        if np.any(unknown):
+            raise ValueError(
+                f"`y` contains labels without a column in the trace:"
+                f" {np.unique(y[unknown])[:5].tolist()}."
+            )
+        return codes
+
+    def losses(self, y):
+        """Loss of every stage on every sample.
+
+        Parameters
+        ----------
+        y : array-like of int, shape (n_samples,)
+            True codes.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples, n_stages), float64
+        """
+        if isinstance(self.loss, np.ndarray):
+            return self.loss
+        loss = zero_one_loss if self.loss is None else self.loss
+        y = np.asarray(y)
+        losses = np.empty(self.proba.shape[:2])
+        for stage in range(self.n_stages):
+            losses[:, stage] = loss(y, self.proba[:, stage])
+        return losses
+
+    def __repr__(self):
+        n, k, c = self.proba.shape
+        return f"Trace(n_samples={n}, n_stages={k}, n_classes={c})"
+
+
+def zero_one_loss(y, proba):
+    """1.0 where the most likely class is not `y`, else 0.0."""
+    return (proba.argmax(axis=1) != y).astype(float)
+
+
+def _blocks(proba, batch_size=None):
+    """Slices that cut the rows of `proba` into blocks of bounded size."""
+    n = len(proba)
+    size = batch_size or max(1, BLOCK_BYTES // max(1, proba[:1].nbytes))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -1,0 +1,157 @@
+"""What `CascadeClassifier` checks before anything is fitted, and before every walk."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import assert_all_finite, get_tags
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from ._stages import num_rows
+from .members._adapters import as_estimator, freeze, thaw
+from .members._default import default_members
+from .policies import ConfidenceThreshold
+from .utils._sklearn import _check_y, _make_indexable, _raise_for_params, _routing_enabled
+
+__all__ = [
+    "check_data",
+    "check_members",
+    "check_samples",
+    "input_tags",
+    "route_metadata",
+    "seeded_policy",
+]
+
+
+def seeded_policy(policy, seed):
+    """A clone of `policy` (None: the default) whose `random_state` is `seed` if it was None."""
+    policy = ConfidenceThreshold() if policy is None else clone(policy)
+    if policy.get_params().get("random_state", 0) is None:
+        policy.set_params(random_state=seed)
+    return policy
+
+
+def check_data(cascade, X, y):
+    """X as rows that can be indexed, y, and its codes.
+
+    Sets `classes_`, `n_features_in_` and `feature_names_in_` of the cascade.
+    """
+    if cascade.memory is not None and not isinstance(cascade.random_state, Integral):
+        raise ValueError(
+            "`memory` needs an int `random_state`, so that what is fetched from the cache is"
+            f" what a fit would give; got random_state={cascade.random_state!r}."
+        )
+    if y is None:
+        raise ValueError(
+            f"This {type(cascade).__name__} estimator requires y to be passed, but the target"
+            " y is None."
+        )
+    y = _check_y(np.asarray(y), estimator=cascade)
+    check_classification_targets(y)
+    X = _make_indexable(X)
+    if num_rows(X) != len(y):
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples:"
+            f" {num_rows(X)} in `X`, {len(y)} in `y`."
+        )
+    if not isinstance(X, dict):
+        validate_data(cascade, X, skip_check_array=True)
+    cascade.classes_, codes = np.unique(y, return_inverse=True)
+    if len(cascade.classes_) < 2:
+        raise ValueError("`y` holds one class only; a classifier needs at least 2 classes.")
+    return X, y, codes
+
+
+def check_samples(cascade, X):
+    """X as rows that can be indexed, of the width that the cascade was fitted on.
+
+    The members check the rest, but for NaN where only some of them would: rows that leave
+    early never get to a member that refuses.
+    """
+    X = _make_indexable(X)
+    if num_rows(X) == 0:
+        raise ValueError("Found array with 0 sample(s) in `X`, at least 1 is required.")
+    if isinstance(X, dict):
+        return X
+    if getattr(X, "ndim", 2) == 1 and hasattr(cascade, "n_features_in_"):
+        raise ValueError(
+            "Expected 2D array, got 1D array instead. Reshape your data using"
+            " X.reshape(-1, 1) if it has a single feature or X.reshape(1, -1) if it is a"
+            " single sample."
+        )
+    validate_data(cascade, X, reset=False, skip_check_array=True)
+    if cascade._some_allow_nan and getattr(X, "dtype", None) in (np.float32, np.float64):
+        assert_all_finite(X, input_name="X")
+    return X
+
+
+def check_members(cascade, X):
+    """Names and estimators of the members.
+
+    Modules become :class:`TorchClassifier`, and with `cv="prefit"` all are frozen.
+    """
+    given = default_members(X) if cascade.members is None else cascade.members
+    if len(given) == 0:
+        raise ValueError("`members` is empty: give at least one (name, classifier).")
+    if not all(isinstance(m, tuple) and len(m) == 2 and isinstance(m[0], str) for m in given):
+        raise ValueError("`members` must be a list of (name, estimator) tuples.")
+    names = [name for name, _ in given]
+    cascade._validate_names(names)
+    prefit = isinstance(cascade.cv, str)
+    estimators = [as_estimator(estimator) for _, estimator in given]
+    for name, estimator in zip(names, estimators):
+        _check_member(name, estimator, fitted=prefit)
+    if prefit:
+        estimators = [freeze(estimator) for estimator in estimators]
+    frozen = all(isinstance(estimator, FrozenEstimator) for estimator in estimators)
+    if cascade.confidence_level is not None and not (frozen or isinstance(cascade.cv, float)):
+        raise ValueError(
+            "`confidence_level` needs held-out answers of the very members that are deployed:"
+            f" a float `cv`, 'prefit' or FrozenEstimator members, got cv={cascade.cv!r}."
+        )
+    allow_nan = [tags.allow_nan for tags in input_tags(estimators)]
+    cascade._some_allow_nan = any(allow_nan) and not all(allow_nan)
+    return names, estimators
+
+
+def _check_member(name, estimator, fitted):
+    """ValueError if `estimator` cannot be a member; with `fitted`, if it is not fitted yet."""
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise ValueError(
+            f"Member {name!r} must be an instance of a classifier, a torch module or a module"
+            f" class, got {estimator!r}."
+        )
+    if not hasattr(estimator, "predict_proba"):
+        raise ValueError(
+            f"Member {name!r} ({type(estimator).__name__}) has no `predict_proba`. Choose its"
+            " parameters so that it has, or wrap it in CalibratedClassifierCV."
+        )
+    if fitted or isinstance(estimator, FrozenEstimator):
+        try:
+            check_is_fitted(thaw(estimator))
+        except NotFittedError as error:
+            raise ValueError(
+                f"Member {name!r} is not fitted, as cv='prefit' and FrozenEstimator need it to be."
+            ) from error
+
+
+def input_tags(members):
+    """What each of `members` can take as X."""
+    return [get_tags(as_estimator(member)).input_tags for member in members]
+
+
+def route_metadata(cascade, names, estimators, fit_params):
+    """Metadata for `fit` of each member, and the weights for the policy."""
+    if _routing_enabled():
+        routed = process_routing(cascade, "fit", **fit_params)
+        return [routed[name].fit for name in names], routed["policy"].fit.get("sample_weight")
+    _raise_for_params(fit_params, cascade, "fit", allow=["sample_weight"])
+    params = [
+        fit_params if has_fit_parameter(estimator, "sample_weight") else {}
+        for estimator in estimators
+    ]
+    return params, fit_params.get("sample_weight")

@@ -1,0 +1,8 @@
+"""Cost models: the price of going from one stage to the next."""
+
+from ._base import BaseCostModel
+from ._fixed import FixedCost
+from ._latency import LatencyCost
+from ._macs import MacsCost
+
+__all__ = ["BaseCostModel", "FixedCost", "LatencyCost", "MacsCost"]

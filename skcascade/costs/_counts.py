@@ -1,0 +1,164 @@
+"""How the work of one prediction is counted.
+
+One unit is a multiply-add, a comparison, or looking a number up and adding it. They do not
+take the same time: the count ranks members of one kind well, and members of different kinds
+(a forest against a net) only roughly; :class:`~skcascade.costs.LatencyCost` measures.
+As for nets, elementwise functions (exponentials, activations, softmax), biases and
+normalisation of the answer count as 0. Counts are per row, of one `predict_proba` of a fitted
+estimator: p features, C classes, K rows of `coef_` (1 or C), T trees.
+
+=============================================  ===============================================
+Estimator                                      Count
+=============================================  ===============================================
+LogisticRegression, LogisticRegressionCV,      K p
+SGDClassifier, Perceptron, LinearSVC,
+RidgeClassifier, RidgeClassifierCV,
+LinearDiscriminantAnalysis
+QuadraticDiscriminantAnalysis                  sum over classes of rank (p + 1)
+GaussianNB                                     2 C p (square, scale and add)
+MultinomialNB, ComplementNB, CategoricalNB     C p
+BernoulliNB                                    C p, and p to binarize
+NearestCentroid                                C p
+MLPClassifier                                  number of weights: sum of inputs x outputs
+KNeighbors-, RadiusNeighborsClassifier         p n_samples_fit: brute force, whatever tree is used
+SVC, NuSVC                                     n_SV p + n_SV (C - 1)
+GaussianProcessClassifier                      n_samples_fit (p + n_samples_fit) a binary problem
+DummyClassifier                                0
+DecisionTree-, ExtraTree- (also regressors)    comparisons on the way of a training sample, mean
+RandomForest-, ExtraTreesClassifier            sum over trees of (comparisons + C)
+GradientBoostingClassifier                     sum over trees of (comparisons + 1), and `init_`
+HistGradientBoostingClassifier                 sum over trees of (comparisons + 1)
+AdaBoost-, Bagging-, VotingClassifier          sum over parts of (part + C)
+CalibratedClassifierCV                         sum over folds of (part + C)
+StackingClassifier                             its parts and its final estimator
+OneVsRest-, OneVsOneClassifier                 its parts
+Pipeline, FeatureUnion, ColumnTransformer      its parts, each on the data that reach it
+GridSearchCV, RandomizedSearchCV,              the estimator inside
+FrozenEstimator, SelfTrainingClassifier,
+RFE, RFECV, TunedThresholdClassifierCV,
+FixedThresholdClassifier
+skorch nets, TorchClassifier                   as run, by torch's own counter, fused kernels off
+---------------------------------------------  -----------------------------------------------
+StandardScaler, MinMaxScaler, MaxAbsScaler,    p
+RobustScaler, PowerTransformer, Binarizer,
+SimpleImputer, MissingIndicator,
+OneHotEncoder, OrdinalEncoder, TargetEncoder
+Normalizer                                     2 p
+QuantileTransformer, KBinsDiscretizer          bisection: sum over features of log2(bins)
+PolynomialFeatures                             number of output features
+PCA, IncrementalPCA, TruncatedSVD, FastICA,    n_components p (sparse projections: their
+random projections, neighbourhood components   non-zeros)
+Nystroem; RBFSampler                           n_components (p + n_components); n_components p
+Feature selection                              0
+FunctionTransformer                            p (0 if it has no function)
+CountVectorizer, HashingVectorizer             tokens of a text, mean
+TfidfVectorizer                                2 tokens of a text, mean
+TfidfTransformer                               non-zeros of a row, mean
+DictVectorizer, FeatureHasher                  entries of a row, mean
+=============================================  ===============================================
+
+Sparse rows: where scikit-learn skips zeros (linear models, discrete naive Bayes, the first
+layer of MLPClassifier, SVC, neighbours, projections, scalers), p is the mean number of stored
+entries of a row. Text and sparse counts are means over the rows they are given. Calibration,
+pairwise coupling of SVC and sorting of neighbours are not counted. A subclass is counted as
+its base class unless it is registered itself.
+"""
+
+from functools import singledispatch
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .._stages import num_rows, take
+from ..exceptions import UncountableError
+from ._counts_torch import count_run, is_torch
+
+__all__ = ["count_macs", "count_step", "few_rows", "row_width"]
+
+#: Rows that a net is counted on: they all cost the same.
+NET_ROWS = 8
+
+
+@singledispatch
+def count_macs(estimator, X):
+    """Multiply-accumulates of one prediction of a fitted `estimator`.
+
+    Dispatches on the type of `estimator`; what is here is the answer for types that
+    nobody registered: nets are run and counted, others refused.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : indexable of length n_samples
+        Rows as they reach it. Nets run on them, text and sparse data are averaged
+        over them, otherwise they do not matter.
+
+    Returns
+    -------
+    macs : float
+        Per sample.
+
+    Raises
+    ------
+    UncountableError
+        If the type of `estimator` is not registered.
+    ValueError
+        If `estimator` is a net that torch can count nothing of.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = load_digits(return_X_y=True)
+    >>> count_macs(LogisticRegression(max_iter=5000).fit(X, y), X)  # 10 classes x 64 pixels
+    640.0
+    """
+    name = type(estimator).__name__
+    if not is_torch(estimator):
+        raise UncountableError(
+            f"No rule to count the multiply-accumulates of {name}. Register one with"
+            f" `MacsCost.register({name})`, give the prices, `cost=[...]`, one a stage,"
+            " or measure seconds with `cost=LatencyCost()`."
+        )
+    rows = few_rows(X, NET_ROWS)
+    return count_run(lambda: estimator.predict_proba(rows), num_rows(rows), name)
+
+
+def count_step(step, X):
+    """Count of a transformer inside a composition; `"passthrough"` and `"drop"` are free."""
+    return 0.0 if step is None or isinstance(step, str) else count_macs(step, X)
+
+
+def few_rows(X, n):
+    """At most `n` rows of `X`, evenly spread since rows are often sorted by class."""
+    n_rows = num_rows(X)
+    if n_rows <= n:
+        return X
+    return take(X, np.linspace(0, n_rows - 1, n).astype(int))
+
+
+def row_width(X, n_features=None):
+    """Numbers in a row of `X`: the stored ones if sparse, else `n_features`.
+
+    Parameters
+    ----------
+    X : indexable of length n_samples
+    n_features : int, default=None
+        None takes it from the shape of `X`.
+
+    Returns
+    -------
+    width : float
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> row_width([[3.0, 0.0], [1.0, 2.0]], 2), row_width(csr_array([[3.0, 0.0], [1.0, 2.0]]))
+    (2.0, 1.5)
+    """
+    if issparse(X):
+        return X.nnz / X.shape[0]
+    if n_features is None:
+        n_features = np.prod(np.shape(X)[1:])
+    return float(n_features)

@@ -1,0 +1,19 @@
+"""Warnings and errors of skcascade."""
+
+__all__ = ["CascadeWarning", "UncountableError"]
+
+
+class CascadeWarning(UserWarning):
+    """The cascade was fitted, but not as well as its caller may think.
+
+    Raised as a warning when, for instance, no drop in accuracy can be certified
+    or the costs of the members cannot be counted.
+    """
+
+
+class UncountableError(TypeError):
+    """The multiply-accumulates of an estimator cannot be counted.
+
+    Raised by :class:`~skcascade.costs.MacsCost` for estimator types that nobody
+    registered; the message says how to register one.
+    """

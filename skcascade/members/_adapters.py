@@ -1,0 +1,161 @@
+"""How each kind of estimator becomes a member: fitting, labels, steps.
+
+A member offers `fit`, `labels`, `n_exits` and `step`. An ordinary classifier is one stage that
+holds nothing; it is fitted on the original labels. A skorch net is fitted on codes, in float32.
+"""
+
+import sys
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+
+__all__ = ["adapt", "as_estimator", "freeze", "thaw"]
+
+
+class EstimatorMember:
+    """An ordinary classifier: one stage, nothing held.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With `predict_proba`.
+    seed : int or None
+        Of what is random in its fit and not seeded yet.
+    """
+
+    n_exits = 1
+
+    def __init__(self, estimator, seed=None):
+        self.estimator = estimator
+        self.seed = seed
+
+    def seeded(self, seed):
+        """The member of a clone in which every `random_state` that is None is `seed`."""
+        estimator = clone(self.estimator)
+        if seed is not None and hasattr(estimator, "get_params"):
+            unset = {
+                name: seed
+                for name, value in estimator.get_params(deep=True).items()
+                if name.split("__")[-1] == "random_state" and value is None
+            }
+            estimator.set_params(**unset)
+        return type(self)(estimator, seed)
+
+    def fit(self, X, y, codes, **params):
+        """Fit on the original labels `y`."""
+        self.estimator = self.estimator.fit(X, y, **params)
+        return self
+
+    @property
+    def labels(self):
+        """Labels of the columns; None where they are the codes of the cascade."""
+        return np.asarray(self.estimator.classes_)
+
+    def step(self, exit, X, held):
+        """Probabilities (n_rows, n_labels), and nothing to go on from."""
+        return np.asarray(self.estimator.predict_proba(X)), None
+
+
+class CodedMember(EstimatorMember):
+    """A pipeline that ends in a raw skorch net: it speaks codes 0 to n_classes - 1."""
+
+    labels = None
+
+    def fit(self, X, y, codes, **params):
+        """Fit on `codes` as int64."""
+        import torch
+
+        with torch.random.fork_rng(enabled=self.seed is not None):
+            if self.seed is not None:
+                torch.manual_seed(self.seed)
+            return super().fit(X, codes.astype(np.int64), codes, **params)
+
+
+class NetMember(CodedMember):
+    """A raw skorch net: codes, and inputs as float32."""
+
+    def fit(self, X, y, codes, **params):
+        """Fit on float32 inputs and codes."""
+        return super().fit(as_float32(X), y, codes, **params)
+
+    def step(self, exit, X, held):
+        """Probabilities (n_rows, n_classes), and nothing to go on from."""
+        return super().step(exit, as_float32(X), held)
+
+
+class StepMember(EstimatorMember):
+    """A classifier with several exits: it offers `n_exits` and `step` itself."""
+
+    @property
+    def n_exits(self):
+        """Number of exits of the fitted estimator."""
+        return self.estimator.n_exits
+
+    def step(self, exit, X, held):
+        """What the estimator says at `exit`, going on from `held`."""
+        return self.estimator.step(exit, X, held)
+
+
+def adapt(estimator):
+    """The member that `estimator` makes."""
+    if hasattr(estimator, "step"):
+        return StepMember(estimator)
+    inner = thaw(estimator)
+    if is_net(inner):
+        return NetMember(estimator)
+    while isinstance(inner, Pipeline):
+        inner = thaw(inner.steps[-1][1])
+    return CodedMember(estimator) if is_net(inner) else EstimatorMember(estimator)
+
+
+def thaw(estimator):
+    """The estimator inside a :class:`~sklearn.frozen.FrozenEstimator`, or itself."""
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def as_estimator(member):
+    """`member`, or the :class:`TorchClassifier` of a bare module or module class."""
+    if is_module(member):
+        from ._torch import TorchClassifier
+
+        return TorchClassifier(member)
+    return member
+
+
+def freeze(estimator):
+    """`estimator` as one that `fit` leaves alone."""
+    return estimator if isinstance(estimator, FrozenEstimator) else FrozenEstimator(estimator)
+
+
+def is_module(member):
+    """Whether `member` is an `nn.Module` or a class of them (without importing torch)."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    kind = member if isinstance(member, type) else type(member)
+    return issubclass(kind, torch.nn.Module)
+
+
+def is_net(estimator):
+    """Whether `estimator` is a raw skorch net (without importing skorch)."""
+    skorch = sys.modules.get("skorch")
+    return skorch is not None and isinstance(estimator, skorch.NeuralNet)
+
+
+def as_float32(X):
+    """Inputs as nets take them: numbers as float32.
+
+    Integers in tensors and dicts stay what they are: they may be tokens.
+    """
+    if isinstance(X, dict):
+        return {key: _float32_if_double(np.asarray(value)) for key, value in X.items()}
+    if hasattr(X, "is_floating_point"):  # a tensor
+        return X.float() if X.is_floating_point() else X
+    return check_array(X, dtype=np.float32, allow_nd=True, ensure_2d=False)
+
+
+def _float32_if_double(values):
+    return values.astype(np.float32) if values.dtype == np.float64 else values

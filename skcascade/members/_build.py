@@ -1,0 +1,117 @@
+"""From what a user gives as a module to a module that fits the data."""
+
+import copy
+import inspect
+import math
+import warnings
+
+import torch
+from torch import nn
+
+from skcascade.exceptions import CascadeWarning
+from skcascade.nets._mlp import MLP
+
+__all__ = ["build_module", "check_logits"]
+
+
+def build_module(module, module_params, sample_shape, n_classes):
+    """Build or copy a module for samples of a given shape.
+
+    Parameters
+    ----------
+    module : callable, torch.nn.Module or None
+        A class or callable is called with those of `n_features` (values per
+        sample), `in_channels` (first dimension of a sample) and `n_classes` that its
+        signature names. A module is copied. None is :class:`MLP`.
+
+    module_params : dict or None
+        Further keyword arguments for the call; they win over the sizes.
+
+    sample_shape : tuple of int
+        Shape of one sample.
+
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    module : torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If `module_params` are given for a module that is built already.
+
+    TypeError
+        If the callable does not return a module.
+
+    Examples
+    --------
+    >>> from skcascade.nets import CifarResNet
+    >>> from skcascade.members._build import build_module
+    >>> build_module(CifarResNet, {"depth": 8}, (1, 28, 28), 10).head
+    Linear(in_features=64, out_features=10, bias=True)
+    """
+    if isinstance(module, nn.Module):
+        if module_params:
+            raise ValueError(
+                "module_params are for a class or callable, but module is an instance; "
+                "leave them out, or give its class."
+            )
+        return copy.deepcopy(module)
+    factory = MLP if module is None else module
+    sizes = {
+        "n_features": math.prod(sample_shape),
+        "in_channels": sample_shape[0],
+        "n_classes": n_classes,
+    }
+    named = inspect.signature(factory).parameters
+    wanted = {name: size for name, size in sizes.items() if name in named}
+    built = factory(**{**wanted, **(module_params or {})})
+    if not isinstance(built, nn.Module):
+        raise TypeError(f"module must return a torch.nn.Module, got {type(built).__name__}.")
+    return built
+
+
+def check_logits(module, X, n_classes):
+    """Run a module on a few rows, so that a misfit is told before training.
+
+    This also gives lazy layers their sizes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode, on the device of `X`.
+
+    X : torch.Tensor of shape (n, ...)
+        A few rows.
+
+    n_classes : int
+        Number of logits expected.
+
+    Raises
+    ------
+    ValueError
+        If the module cannot take `X`, or does not return one logit per class.
+    """
+    rows = f"rows of shape {tuple(X.shape[1:])}"
+    try:
+        with torch.no_grad():
+            logits = module(X)
+    except RuntimeError as error:
+        raise ValueError(
+            f"module cannot take {rows}: {error}. Change module or module_params, or reshape X."
+        ) from error
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if shape != (len(X), n_classes):
+        raise ValueError(
+            f"module must return logits of shape ({len(X)}, {n_classes}), one for each class "
+            f"in y, but returned {shape} for {len(X)} {rows}; change module or module_params."
+        )
+    if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones_like(logits[:, 0])):
+        warnings.warn(
+            "module seems to return probabilities; it should return logits: leave out its "
+            "last softmax.",
+            CascadeWarning,
+            stacklevel=4,
+        )

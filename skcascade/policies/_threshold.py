@@ -1,0 +1,246 @@
+"""Rules that leave where a score reaches a threshold: the exact cuts and the stages worth using.
+
+The objective is the mean over the samples of
+
+    loss at the exit + alpha * relative cost of the way there.        (1)
+
+With the cuts of all other stages fixed, the best cut at one stage is found exactly: sort the
+samples that reach it by score; those above the cut pay S, the loss here, those below pay G, the
+price of going on plus what the later rules will make of them. (1) is then a cumulative sum of
+S - G, O(n log n) once for the order and O(n) after. Stages are visited bottom-up, first as if
+every sample reached them, then in sweeps with those that do, until nothing improves.
+
+All prices alpha are solved at once, one row of every array per price. As a function of the price
+the solution is a staircase, and which step is wide is mostly noise: a sample of 1,000 rows offers a
+handful of steps where the whole population would offer a curve. So between the middles of
+neighbouring steps that use the same stages, the share of samples above each threshold is
+interpolated. On the recorded tables of the benchmarks that lowers the cost at a given drop by
+3 to 5 % with 1,000 rows.
+"""
+
+from itertools import combinations, groupby, pairwise
+
+import numpy as np
+
+__all__ = ["ThresholdRules", "fit_thresholds"]
+
+#: Up to this many stages every subset is tried, beyond it stages are eliminated one by one.
+EXHAUSTIVE_STAGES = 8
+#: Subsets of stages are compared on this many rows, the best of them then on all rows.
+SCREEN_ROWS = 4_000
+#: Elements of the arrays (prices x rows) that are worked on at once, so that they stay in cache.
+CHUNK = 2**17
+MAX_SWEEPS = 20
+
+
+def fit_thresholds(score, loss, edges, alphas, weight):
+    """Best thresholds and stages at each of several prices.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_samples, n_stages)
+        Samples leave where it reaches the threshold.
+    loss : ndarray of shape (n_samples, n_stages)
+        Loss of each stage's answer.
+    edges : ndarray of shape (n_stages, n_stages)
+        Relative costs of going from stage j (row j + 1; row 0: from the input) to k.
+    alphas : ndarray of shape (n_alphas,)
+        Prices of cost.
+    weight : ndarray of shape (n_samples,)
+        Weights, not all zero.
+
+    Returns
+    -------
+    thresholds : ndarray of shape (n_alphas, n_stages)
+        +inf: nobody leaves; -inf: everybody.
+    stages : list of tuple of int
+        The stages in use at each price.
+    """
+    alphas = np.asarray(alphas, dtype=float)
+    rules = ThresholdRules(score, loss, edges, weight)
+    subsets = _subsets_worth_trying(rules, alphas)
+    thresholds, stages = _best_of(rules, alphas, subsets)
+    return _interpolated(rules, alphas, thresholds, stages), stages
+
+
+def _subsets_worth_trying(rules, alphas):
+    """Subsets of the stages, cheap to enumerate or found on a part of the rows."""
+    n_stages = rules.n_stages
+    if n_stages > EXHAUSTIVE_STAGES:
+        return sorted({_eliminate(rules.screen(), alpha, n_stages) for alpha in alphas})
+    subsets = [s for m in range(1, n_stages + 1) for s in combinations(range(n_stages), m)]
+    if rules.n_samples > SCREEN_ROWS:
+        return _shortlist(rules.screen(), alphas, subsets)
+    return subsets
+
+
+def _best_of(rules, alphas, subsets):
+    """The best of `subsets` at each price, with its thresholds."""
+    value = np.full(len(alphas), np.inf)
+    best = np.zeros(len(alphas), dtype=int)
+    thresholds = np.full((len(alphas), rules.n_stages), np.inf)
+    for i, subset in enumerate(subsets):
+        cuts, objective = rules.solve(subset, alphas)
+        # An equal objective with more stages is no reason to run more stages.
+        better = objective < value - 1e-12
+        value[better], best[better], thresholds[better] = objective[better], i, cuts[better]
+    return thresholds, [subsets[i] for i in best]
+
+
+def _shortlist(rules, alphas, subsets, n_best=3):
+    """The subsets among the `n_best` at any of the prices."""
+    values = np.stack([rules.solve(subset, alphas)[1] for subset in subsets])
+    ranks = values.argsort(axis=0, kind="stable")[:n_best]
+    return [subsets[i] for i in np.unique(ranks)]
+
+
+def _interpolated(rules, alphas, thresholds, stages):
+    """Thresholds between the middles of the steps that neighbouring prices share."""
+    smooth = thresholds.copy()
+    position = np.log(np.maximum(alphas, 1e-300))
+    for subset, run in groupby(range(len(alphas)), key=lambda i: stages[i]):
+        run = list(run)
+        cuts = thresholds[run]
+        steps = np.cumsum(np.r_[0, (cuts[1:] != cuts[:-1]).any(axis=1)])
+        first = np.searchsorted(steps, np.arange(steps[-1] + 1))
+        last = np.r_[first[1:], len(run)] - 1
+        middle = (position[run][first] + position[run][last]) / 2
+        for k in subset[:-1] if len(first) > 1 else ():
+            share = rules.share_above(k, cuts[first, k])
+            smooth[run, k] = rules.cut_at(k, np.interp(position[run], middle, share))
+    return smooth
+
+
+def _eliminate(rules, alpha, n_stages):
+    """Backward elimination of stages at one price."""
+    alphas = np.array([alpha])
+    best = tuple(range(n_stages))
+    value = rules.solve(best, alphas)[1][0]
+    while len(best) > 1:
+        shorter = [tuple(k for k in best if k != out) for out in best]
+        values = [rules.solve(subset, alphas)[1][0] for subset in shorter]
+        if min(values) > value:
+            break
+        value = min(values)
+        best = shorter[int(np.argmin(values))]
+    return best
+
+
+class ThresholdRules:
+    """The sorted evidence, and the cuts it gives for a subset of the stages."""
+
+    def __init__(self, score, loss, edges, weight):
+        self.score, self.loss, self.edges, self.weight = score, loss, edges, weight
+        self.n_samples, self.n_stages = score.shape
+        self._sorted = {}
+
+    def screen(self):
+        """The same rules over a random part of the rows."""
+        if self.n_samples <= SCREEN_ROWS:
+            return self
+        rows = np.random.default_rng(0).choice(self.n_samples, SCREEN_ROWS, replace=False)
+        return ThresholdRules(self.score[rows], self.loss[rows], self.edges, self.weight[rows])
+
+    def solve(self, stages, alphas):
+        """Thresholds (n_alphas, n_stages) and objective (n_alphas,) of a subset of stages."""
+        size = max(1, CHUNK // self.n_samples)
+        parts = [
+            self._solve(stages, alphas[i : i + size, np.newaxis])
+            for i in range(0, len(alphas), size)
+        ]
+        thresholds, objective = zip(*parts)
+        return np.concatenate(thresholds), np.concatenate(objective)
+
+    def _solve(self, stages, alpha):
+        thresholds = np.full((len(alpha), self.n_stages), np.inf)
+        entry = alpha[:, 0] * self.edges[0, stages[0]]
+        if len(stages) == 1:
+            loss = np.average(self.loss[:, stages[0]], weights=self.weight)
+            return thresholds, entry + loss
+        leaves = {}  # stage -> who leaves there if it gets there (n_alphas, n_samples)
+        value = np.full(len(alpha), np.inf)
+        for _ in range(MAX_SWEEPS):
+            cuts, to_go = self._sweep(stages, alpha, leaves)
+            objective = entry + to_go @ self.weight / self.weight.sum()
+            better = objective < value - 1e-12
+            thresholds[better], value[better] = cuts[better], objective[better]
+            if not better.any():
+                break
+        return thresholds, value
+
+    def _sweep(self, stages, alpha, leaves):
+        """Set every cut once, from the last decision to the first.
+
+        `leaves` holds the decisions of the sweep before and is updated in place; it is
+        empty in the first sweep, where every stage is fitted as if all samples got there.
+        """
+        thresholds = np.full((len(alpha), self.n_stages), np.inf)
+        to_go = np.broadcast_to(self.loss[:, stages[-1]], (len(alpha), self.n_samples))
+        reach = self._reach(stages, alpha, leaves)
+        for stage, after in zip(stages[-2::-1], stages[:0:-1]):
+            to_go = to_go + alpha * self.edges[stage + 1, after]
+            gain = (self.loss[:, stage] - to_go) * reach[stage]
+            thresholds[:, stage] = self._cut(stage, gain)
+            leaves[stage] = self.score[:, stage] >= thresholds[:, stage, np.newaxis]
+            to_go = np.where(leaves[stage], self.loss[:, stage], to_go)
+        return thresholds, to_go
+
+    def _reach(self, stages, alpha, leaves):
+        """Weight with which each sample reaches each stage, 0 if it left before."""
+        reach = {stages[0]: self.weight}
+        for stage, after in pairwise(stages[:-1]):
+            stays = ~leaves[stage] if leaves else True
+            reach[after] = reach[stage] * stays
+        return reach
+
+    def _cut(self, stage, gain):
+        """Thresholds (n_alphas,) that minimise the sum of `gain` over who leaves."""
+        order, ends, cuts = self._order(stage)
+        total = np.cumsum(gain[:, order], axis=1)[:, ends]
+        at = total.argmin(axis=1)
+        lowest = np.take_along_axis(total, at[:, np.newaxis], axis=1)[:, 0]
+        return np.where(lowest < 0, cuts[at], np.inf)
+
+    def share_above(self, stage, cuts):
+        """Share of all weight that leaves at `stage` for each of `cuts`."""
+        order, ends, places = self._order(stage)
+        taken = np.r_[0.0, np.cumsum(self.weight[order])[ends]]
+        return taken[np.searchsorted(-places, -cuts, side="right")] / taken[-1]
+
+    def cut_at(self, stage, shares):
+        """The threshold that lets nearest to each of `shares` of the weight leave."""
+        order, ends, places = self._order(stage)
+        taken = np.r_[0.0, np.cumsum(self.weight[order])[ends]] / self.weight.sum()
+        between = (taken[1:] + taken[:-1]) / 2
+        return np.r_[np.inf, places][np.searchsorted(between, shares)]
+
+    def _order(self, stage):
+        """Samples by falling score, where runs of equal scores end, and the cut there."""
+        if stage not in self._sorted:
+            self._sorted[stage] = cut_places(self.score[:, stage])
+        return self._sorted[stage]
+
+
+def cut_places(score):
+    """Where a threshold can be placed.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    order : ndarray of shape (n_samples,)
+        Samples by falling score.
+    ends : ndarray of shape (n_cuts,)
+        Positions in `order` of the last sample of each run of equal scores: equal scores
+        leave together.
+    cuts : ndarray of shape (n_cuts,), float64
+        Thresholds midway to the next lower score, so that rounding flips nobody; the last
+        is -inf.
+    """
+    order = np.argsort(-score, kind="stable")
+    falling = score[order].astype(float)
+    ends = np.append(np.flatnonzero(falling[:-1] > falling[1:]), len(score) - 1)
+    cuts = np.append((falling[ends[:-1]] + falling[ends[:-1] + 1]) / 2, -np.inf)
+    return order, ends, cuts
