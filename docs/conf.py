@@ -38,6 +38,8 @@ default_role = "code"
 suppress_warnings = ["ref.ref"]
 
 autosummary_generate = True
+# Where file names ignore case, the page of the class must not overwrite that of the function.
+autosummary_filename_map = {"skcascade.Walk": "skcascade.Walk-class"}
 autodoc_typehints = "none"  # types are in the docstrings
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the class template lists them
@@ -82,7 +84,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"install": [], "changelog": [], "glossary": []}
+pages_without_neighbours = ["architecture", "changelog", "glossary", "install", "quickstart"]
+html_sidebars = {page: [] for page in pages_without_neighbours}
 
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -96,6 +99,14 @@ def skip_member(app, what, name, obj, skip, options):
     return True if is_field or is_request else None
 
 
+def escape_types(app, what, name, obj, options, lines):
+    """Keep types such as (n_features_in_, *shape) from being read as links and emphasis."""
+    for i, line in enumerate(lines):
+        if match := re.fullmatch(r"(\s*[\w, *]+ : )([^`]+)", line):
+            lines[i] = match[1] + re.sub(r"(_\b|\*)", r"\\\1", match[2])
+
+
 def setup(app):
-    """Connect the hook above."""
+    """Connect the hooks above, the second one before numpydoc's own."""
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("autodoc-process-docstring", escape_types, priority=400)

@@ -17,6 +17,7 @@ from ._summary import cascade_block, summarize
 from ._validation import (
     check_data,
     check_members,
+    check_prices,
     check_samples,
     input_tags,
     route_metadata,
@@ -117,20 +118,23 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.model_selection import train_test_split
-    >>> from sklearn.svm import SVC
-    >>> from sklearn.calibration import CalibratedClassifierCV
+    >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from skcascade import CascadeClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> small = LogisticRegression(max_iter=1000)
-    >>> large = CalibratedClassifierCV(SVC(), ensemble=False)
-    >>> cascade = CascadeClassifier([("small", small), ("large", large)], random_state=0)
-    >>> cascade.fit(X_train, y_train).score(X_test, y_test)
-    0.98...
-    >>> cascade.members_.large.score(X_test, y_test)
-    0.98...
-    >>> float(cascade.cost_.relative(cascade.predict_cost(X_test)).mean())
-    0.2...
+    >>> X_train, X_test, y_train, y_test = train_test_split(
+    ...     X, y, test_size=0.4, stratify=y, random_state=0
+    ... )
+    >>> members = [
+    ...     ("linear", LogisticRegression(C=0.01, max_iter=1000)),
+    ...     ("neighbours", KNeighborsClassifier(3)),
+    ... ]
+    >>> cascade = CascadeClassifier(members, random_state=0).fit(X_train, y_train)
+    >>> round(cascade.members_.neighbours.score(X_test, y_test), 3)
+    0.985
+    >>> round(cascade.score(X_test, y_test), 3)
+    0.983
+    >>> float(cascade.cost_.relative(cascade.predict_cost(X_test)).mean().round(2))
+    0.1
     """
 
     _parameter_constraints = {
@@ -247,11 +251,14 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
             self.confidence_level,
             tunable=policy.tunable,
         )
-        X, y, codes = check_data(self, X, y)
         names, estimators = check_members(self, X)
+        X, y, codes = check_data(self, X, y)
+        check_prices(self.cost, estimators)
         params, weight = route_metadata(self, names, estimators, fit_params)
         weight = check_weight(weight, codes, self.confidence_level)
         splits = split_rows(self.cv, y, codes, rng)
+        rows = np.concatenate([test for _, test in splits])
+        weight = None if weight is None else check_weight(weight[rows], codes[rows])
         members = [adapt(estimator).seeded(self._draw_seed(rng)) for estimator in estimators]
         context = self._init_callback_context(max_subtasks=None, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -262,8 +269,6 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         fitted = fit_and_record(
             fitter, Data(X, y, codes, self.classes_), splits, policy, self._price, target, rng
         )
-        rows = np.concatenate([test for _, test in splits])
-        weight = None if weight is None else check_weight(weight[rows], codes[rows])
         self._stages, self.cost_ = fitted.stages, fitted.cost
         self._tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng)
         self._set_policy(target, self.confidence_level)
@@ -404,7 +409,8 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         cost : ndarray of shape (n_samples,)
             In the unit of `cost_`.
         """
-        return self.cost_.path_cost(self._walk(X).visited)
+        visited = self._walk(X).visited  # says first that it is not fitted, if so
+        return self.cost_.path_cost(visited)
 
     def summary(self):
         """Stages, prices and accuracies on held-out rows, and whether a cascade pays.

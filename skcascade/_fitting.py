@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_method_params
 
 from ._stages import Stages, take
 from ._trace import Trace
+from .members._adapters import is_local_net, thaw
 from .utils._digest import digest
 
 __all__ = ["Data", "MemberFitter", "fit_and_record", "split_rows"]
@@ -62,7 +63,7 @@ def split_rows(cv, y, codes, rng):
     if isinstance(cv, float):
         return _hold_out(cv, codes, seed)
     cv = check_cv(cv, y, classifier=True)
-    if getattr(cv, "shuffle", False) and cv.random_state is None:
+    if getattr(cv, "random_state", 0) is None:
         cv = copy(cv)
         cv.random_state = seed
     splits = [(np.asarray(a), np.asarray(b)) for a, b in cv.split(np.zeros(len(y)), y)]
@@ -72,6 +73,11 @@ def split_rows(cv, y, codes, rng):
             "`cv` holds out some rows more than once, so that their answers would count"
             " twice. Use folds that do not overlap."
         )
+    if any(np.isin(test, train).any() for train, test in splits):
+        raise ValueError(
+            "`cv` holds out rows that members are fitted on, which would look better than they"
+            " are. Use other rows, or cv='prefit' if the members are fitted already."
+        )
     return splits
 
 
@@ -79,7 +85,10 @@ def _hold_out(share, codes, seed):
     """One stratified hold-out."""
     splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
     try:
-        return list(splitter.split(np.zeros(len(codes)), codes))
+        splits = list(splitter.split(np.zeros(len(codes)), codes))
+        if any(len(np.unique(codes[rows])) <= codes.max() for rows in splits[0]):
+            raise ValueError("The rarest class would be on one side only.")
+        return splits
     except ValueError as error:
         raise ValueError(
             f"`cv`={share} cannot hold out rows of all {codes.max() + 1} classes from"
@@ -122,6 +131,7 @@ class MemberFitter(NamedTuple):
         fitted : list of (Stages, str)
             One a fold; the string tells what its members were fitted from.
         """
+        self._check_before(data)
         tasks = [(i, j) for i in range(len(folds)) for j in range(len(self.members))]
         keys = self._keys(data, folds)
         fitted = Parallel(n_jobs=self.n_jobs)(
@@ -136,6 +146,22 @@ class MemberFitter(NamedTuple):
             )
             for i in range(len(folds))
         ]
+
+    def _check_before(self, data):
+        """ValueError for what would fail after, or in the middle of, fitting."""
+        named = list(zip(self.names, self.members))
+        # Frozen members are fitted already: whether they know other classes shows now.
+        Stages([(n, m) for n, m in named if thaw(m.estimator) is not m.estimator], data.classes)
+        backend, _ = joblib.parallel.get_active_backend()
+        if joblib.effective_n_jobs(self.n_jobs) == 1 or backend.supports_sharedmem:
+            return
+        for name, member in named:
+            if is_local_net(member.estimator):
+                raise ValueError(
+                    f"Member {name!r} has a torch module whose class is defined in `__main__`,"
+                    f" where other processes cannot import it, and n_jobs={self.n_jobs}. Move"
+                    " the class to a module that can be imported, or set n_jobs=None."
+                )
 
     def record(self, stages, X, key):
         """Trace of `stages` on `X`, cached under `key`; not at all where it is None."""

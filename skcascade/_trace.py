@@ -113,9 +113,10 @@ class Trace:
     def from_top1(cls, pred, confidence, n_classes):
         """Trace of models that only tell their best answer and how sure they are.
 
-        What is left of the probability is spread evenly over the other classes. An
-        answer less likely than chance is lifted just above 1 / `n_classes`, so that it
-        stays the most likely one.
+        What is left of the probability is spread evenly over the other classes. So that
+        every answer stays the most likely one, and surer answers stay surer ones,
+        confidences below 1.01 / `n_classes` are squeezed linearly: [0, 1.01 / `n_classes`]
+        becomes [1.005 / `n_classes`, 1.01 / `n_classes`].
 
         Parameters
         ----------
@@ -149,7 +150,9 @@ class Trace:
             raise ValueError(f"`pred` must hold codes 0 to n_classes - 1 = {n_classes - 1}.")
         if not ((confidence >= 0) & (confidence <= 1)).all():
             raise ValueError("`confidence` must lie in [0, 1].")
-        top = np.clip(confidence, (1 + 1e-4) / n_classes, 1.0)
+        least = min(1.01 / n_classes, 1.0)
+        squeezed = np.minimum(1.005 / n_classes + confidence * (0.005 / 1.01), least)
+        top = np.where(confidence < least, squeezed, confidence)
         rest = (1 - top) / max(n_classes - 1, 1)
         proba = np.repeat(rest[:, :, np.newaxis], n_classes, axis=2)
         np.put_along_axis(proba, pred[:, :, np.newaxis], top[:, :, np.newaxis], axis=2)

@@ -6,12 +6,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import assert_all_finite, get_tags
+from sklearn.utils import Bunch, assert_all_finite, get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ._stages import num_rows
+from .costs._fixed import FixedCost, check_cost
 from .members._adapters import as_estimator, freeze, thaw
 from .members._default import default_members
 from .policies import ConfidenceThreshold
@@ -20,6 +21,7 @@ from .utils._sklearn import _check_y, _make_indexable, _raise_for_params, _routi
 __all__ = [
     "check_data",
     "check_members",
+    "check_prices",
     "check_samples",
     "input_tags",
     "route_metadata",
@@ -50,14 +52,18 @@ def check_data(cascade, X, y):
             f"This {type(cascade).__name__} estimator requires y to be passed, but the target"
             " y is None."
         )
+    X = _make_indexable(X)
+    if num_rows(X) == 0:
+        raise ValueError("Found array with 0 sample(s) in `X`, at least 1 is required.")
     y = _check_y(np.asarray(y), estimator=cascade)
     check_classification_targets(y)
-    X = _make_indexable(X)
     if num_rows(X) != len(y):
         raise ValueError(
             "Found input variables with inconsistent numbers of samples:"
             f" {num_rows(X)} in `X`, {len(y)} in `y`."
         )
+    for name in ("n_features_in_", "feature_names_in_"):
+        vars(cascade).pop(name, None)  # texts and dicts have neither
     if not isinstance(X, dict):
         validate_data(cascade, X, skip_check_array=True)
     cascade.classes_, codes = np.unique(y, return_inverse=True)
@@ -100,6 +106,8 @@ def check_members(cascade, X):
     if not all(isinstance(m, tuple) and len(m) == 2 and isinstance(m[0], str) for m in given):
         raise ValueError("`members` must be a list of (name, estimator) tuples.")
     names = [name for name, _ in given]
+    if len(set(names)) < len(names):
+        raise ValueError(f"`members` must have different names, got {names}. Rename some.")
     cascade._validate_names(names)
     prefit = isinstance(cascade.cv, str)
     estimators = [as_estimator(estimator) for _, estimator in given]
@@ -116,6 +124,13 @@ def check_members(cascade, X):
     allow_nan = [tags.allow_nan for tags in input_tags(estimators)]
     cascade._some_allow_nan = any(allow_nan) and not all(allow_nan)
     return names, estimators
+
+
+def check_prices(cost, estimators):
+    """ValueError if given prices do not fit, as far as that shows before anything is fitted."""
+    several_exits = any(hasattr(estimator, "step") for estimator in estimators)
+    if cost is not None and not several_exits and isinstance(check_cost(cost), FixedCost):
+        clone(check_cost(cost)).fit(len(estimators))
 
 
 def _check_member(name, estimator, fitted):
@@ -148,7 +163,9 @@ def route_metadata(cascade, names, estimators, fit_params):
     """Metadata for `fit` of each member, and the weights for the policy."""
     if _routing_enabled():
         routed = process_routing(cascade, "fit", **fit_params)
-        return [routed[name].fit for name in names], routed["policy"].fit.get("sample_weight")
+        nothing = Bunch(fit={})  # default members are not routed to
+        params = [routed.get(name, nothing).fit for name in names]
+        return params, routed["policy"].fit.get("sample_weight")
     _raise_for_params(fit_params, cascade, "fit", allow=["sample_weight"])
     params = [
         fit_params if has_fit_parameter(estimator, "sample_weight") else {}

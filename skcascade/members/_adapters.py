@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
-__all__ = ["adapt", "as_estimator", "freeze", "thaw"]
+__all__ = ["adapt", "as_estimator", "freeze", "is_local_net", "thaw"]
 
 
 class EstimatorMember:
@@ -143,6 +143,21 @@ def is_net(estimator):
     """Whether `estimator` is a raw skorch net (without importing skorch)."""
     skorch = sys.modules.get("skorch")
     return skorch is not None and isinstance(estimator, skorch.NeuralNet)
+
+
+def is_local_net(estimator):
+    """Whether `estimator` holds a torch module whose class is defined in `__main__`.
+
+    Other processes cannot import it, so that a fitted net cannot come back from them.
+    """
+    estimator = thaw(estimator)
+    if is_module(estimator):
+        parts = [estimator] if isinstance(estimator, type) else estimator.modules()
+        kinds = (part if isinstance(part, type) else type(part) for part in parts)
+        return any(kind.__module__ == "__main__" for kind in kinds)
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        return False
+    return any(is_local_net(value) for value in estimator.get_params(deep=True).values())
 
 
 def as_float32(X):

@@ -5,7 +5,7 @@ import numpy as np
 __all__ = ["default_members"]
 
 #: Hidden layers of the three nets for tables.
-MLP_HIDDEN = {"small": (8,), "medium": (64,), "large": (256, 256)}
+MLP_HIDDEN = {"small": (8,), "medium": (32,), "large": (256,)}
 #: Depths of the three nets for images.
 RESNET_DEPTHS = {"small": 8, "medium": 14, "large": 20}
 

@@ -14,7 +14,8 @@ All prices alpha are solved at once, one row of every array per price. As a func
 the solution is a staircase, and which step is wide is mostly noise: a sample of 1,000 rows offers a
 handful of steps where the whole population would offer a curve. So between the middles of
 neighbouring steps that use the same stages, the share of samples above each threshold is
-interpolated. On the recorded tables of the benchmarks that lowers the cost at a given drop by
+interpolated; and since the cut that loses nothing on the rows at hand loses a little on others,
+below the first step the share falls to nobody. On the recorded tables of the benchmarks that lowers the cost at a given drop by
 3 to 5 % with 1,000 rows.
 """
 
@@ -105,8 +106,11 @@ def _interpolated(rules, alphas, thresholds, stages):
         first = np.searchsorted(steps, np.arange(steps[-1] + 1))
         last = np.r_[first[1:], len(run)] - 1
         middle = (position[run][first] + position[run][last]) / 2
-        for k in subset[:-1] if len(first) > 1 else ():
-            share = rules.share_above(k, cuts[first, k])
+        cautious = bool(run[0] == 0 and last[0] > 0)  # below the first step, towards nobody
+        if cautious:
+            middle = np.r_[position[0], middle]
+        for k in subset[:-1] if len(middle) > 1 else ():
+            share = np.r_[[0.0] * cautious, rules.share_above(k, cuts[first, k])]
             smooth[run, k] = rules.cut_at(k, np.interp(position[run], middle, share))
     return smooth
 

@@ -27,31 +27,33 @@ def digest(thing):
     return joblib.hash(_essence(thing))
 
 
-def _essence(thing):
-    """`thing` as plain containers, arrays and strings."""
+def _essence(thing, fitted=False):
+    """`thing` as plain containers, arrays and strings; estimators in their `fitted` state."""
     if isinstance(thing, type):
         return _name(thing)
     if hasattr(thing, "state_dict") and hasattr(thing, "named_modules"):
         weights = {name: _array(value) for name, value in thing.state_dict().items()}
         return _name(type(thing)), repr(thing), weights
     if isinstance(thing, FrozenEstimator):
-        return "frozen", _essence(thing.estimator), _fitted(thing.estimator)
+        return "frozen", _essence(thing.estimator, fitted=True)
     if hasattr(thing, "get_params"):
-        params = thing.get_params(deep=False)
-        return _name(type(thing)), {key: _essence(value) for key, value in params.items()}
+        state = _state(thing) if fitted else thing.get_params(deep=False)
+        return _name(type(thing)), _essence(state, fitted)
     if hasattr(thing, "detach"):
         return _array(thing)
     if isinstance(thing, Mapping):
-        return {str(key): _essence(value) for key, value in thing.items()}
+        return {str(key): _essence(value, fitted) for key, value in thing.items()}
     if isinstance(thing, (list, tuple)):
-        return [_essence(value) for value in thing]
+        return [_essence(value, fitted) for value in thing]
     return thing
 
 
-def _fitted(estimator):
-    """Fitted state: weights of the module where there is one, else all attributes."""
+def _state(estimator):
+    """Weights and parameters where there is a module, else all attributes."""
     module = getattr(estimator, "module_", None)
-    return _essence(module) if module is not None else vars(estimator)
+    if module is None:
+        return vars(estimator)
+    return {**estimator.get_params(deep=False), "module_": module}
 
 
 def _array(tensor):

@@ -1,0 +1,56 @@
+"""Two calls measured against each other in one run."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Comparison(NamedTuple):
+    """Median seconds of both calls, the ratio of the medians and its 95 % interval."""
+
+    first: float
+    second: float
+    ratio: float
+    low: float
+    high: float
+
+
+def compare(first, second, *, repeats, warm_up=3):
+    """Time `first` against `second`, call by call in turn, so that both see the same machine.
+
+    Parameters
+    ----------
+    first, second : callable
+        Called without arguments.
+    repeats : int
+        Calls of each that count.
+    warm_up : int, default=3
+        Calls of each before.
+
+    Returns
+    -------
+    comparison : Comparison
+        The interval is a bootstrap over the repeats.
+    """
+    for _ in range(warm_up):
+        first(), second()
+    seconds = np.empty((repeats, 2))
+    for i in range(repeats):
+        for j in (0, 1) if i % 2 else (1, 0):
+            call = (first, second)[j]
+            start = time.perf_counter()
+            call()
+            seconds[i, j] = time.perf_counter() - start
+    drawn = np.random.default_rng(0).integers(repeats, size=(300, repeats))
+    medians = np.median(seconds[drawn], axis=1)
+    low, high = np.quantile(medians[:, 0] / medians[:, 1], [0.025, 0.975])
+    a, b = np.median(seconds, axis=0)
+    return Comparison(float(a), float(b), float(a / b), float(low), float(high))
+
+
+def timed(call):
+    """Result of `call` and the seconds it took."""
+    start = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - start

@@ -1,0 +1,161 @@
+"""Choice of the operating point on recorded answers, against scikit-fallback.
+
+Both sides see the same rows of the same table. Members of scikit-fallback are stand-ins that
+return recorded probabilities. Its cost of a sample is that of the stage where it leaves, so it
+is given running totals of the prices: what it minimises then is the cumulative cost, as here.
+
+Accuracy is compared on fresh rows at equal cumulative cost: for each of 20 budgets, what it
+would choose is played on the fresh rows, and our accuracy at the very cost it has there is read
+off the line through our candidates (those on our Pareto front of the tuning rows).
+"""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from skcascade import fit_policy, walk
+from skcascade.costs import FixedCost
+from skcascade.policies import ConfidenceThreshold
+
+from ._data import recorded_table, split, thresholds
+from ._timing import timed
+
+TARGETS = {"fit_path": 50, "fit_policy": 10}  # at four stages
+N_BUDGETS = 20
+
+
+def add_arguments(parser):
+    """Options of this benchmark."""
+    parser.add_argument("--tables", nargs="+", default=["expw", "ferplus", "yelp"])
+    parser.add_argument("--stages", nargs="+", type=int, default=[3, 4])
+    parser.add_argument("--rows", type=int, default=2_000, help="rows tuned on")
+    parser.add_argument("--seeds", type=int, help="random splits (default 5, quick 1)")
+
+
+def run(args):
+    """One row for each table and number of stages."""
+    seeds = range(args.seeds or (1 if args.quick else 5))
+    for n_stages in args.stages:
+        for name in args.tables:
+            table = recorded_table(name, n_stages)
+            results = [one_split(table, args.rows, seed) for seed in seeds]
+            yield summary(table, args.rows, results)
+
+
+def one_split(table, n_rows, seed):
+    """Seconds of the three searches, and accuracy gained at equal cost at each budget."""
+    rows, rest = split(len(table.y), n_rows, seed)
+    theirs, their_seconds = timed(lambda: scikit_fallback(table, rows))
+    trace, y = table.trace.rows(rows), table.y[rows]
+    prices = FixedCost(table.price).fit(trace)
+    dials = {"cost": table.price, "max_accuracy_drop": 0.01, "random_state": seed}
+    # A short call is timed at its best of three, a long one once.
+    chosen, search = min(
+        (timed(lambda: fit_policy(ConfidenceThreshold(), trace, y, **dials)) for _ in range(3)),
+        key=lambda pair: pair[1],
+    )
+    curve = chosen.tradeoff_
+    alphas = curve.alpha[~np.isnan(curve.alpha)]
+    path, fit_path = min(
+        (
+            timed(lambda: ConfidenceThreshold().fit_path(trace, y, prices, alphas))
+            for _ in range(3)
+        ),
+        key=lambda pair: pair[1],
+    )
+    _, replay = timed(lambda: np.array([play(table, rows, policy) for policy in path]))
+    alone = [thresholds([np.inf] * (len(prices.costs) - 1), [k]) for k in range(trace.n_stages)]
+    candidates = [(path + alone)[i] for i in curve.pareto()]
+    ours = np.array([play(table, rest, policy) for policy in candidates])
+    ours = ours[np.lexsort((ours[:, 1], ours[:, 0]))]
+    gains = []
+    for cuts in choices(theirs):
+        cost, accuracy = play(table, rest, thresholds(cuts))
+        gains.append(np.interp(cost, ours[:, 0], ours[:, 1]) - accuracy)
+    return {
+        "theirs": their_seconds,
+        "fit_path": fit_path,
+        "choice": fit_path + replay,
+        "fit_policy": search,
+        "gain": np.mean(gains),
+        "worst": np.min(gains),
+    }
+
+
+def summary(table, n_rows, results):
+    """The row of one table."""
+    seconds = {key: np.array([r[key] for r in results]) for key in results[0]}
+    theirs = np.median(seconds["theirs"])
+    gain = seconds["gain"]
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+
+    def faster(key):
+        return f"{theirs / np.median(seconds[key]):.0f}x"
+
+    return {
+        "data": f"frugalml_{table.name}",
+        "stages": table.trace.n_stages,
+        "rows": n_rows,
+        "seeds": f"0-{len(results) - 1}",
+        "scikit-fallback s": theirs,
+        "range": f"{seconds['theirs'].min():.3g}-{seconds['theirs'].max():.3g}",
+        "fit_path s": np.median(seconds["fit_path"]),
+        "faster": faster("fit_path"),
+        "+ choice": faster("choice"),
+        "fit_policy s": np.median(seconds["fit_policy"]),
+        "faster ": faster("fit_policy"),
+        "accuracy at equal cost": f"{gain.mean():+.4f} +- {error:.4f}",
+        "least of 20 budgets": float(seconds["worst"].mean()),
+        "_targets": TARGETS if table.trace.n_stages == 4 else None,
+    }
+
+
+def play(table, rows, policy):
+    """Mean cumulative cost and accuracy of `policy` on `rows`."""
+    prices = FixedCost(table.price).fit(table.trace)
+    trace = table.trace.rows(rows)
+    way = walk(trace, policy)
+    accuracy = (way.proba.argmax(axis=1) == table.y[rows]).mean()
+    return prices.path_cost(way.visited).mean(), accuracy
+
+
+class Recorded(ClassifierMixin, BaseEstimator):
+    """A member that returns recorded probabilities; its X are row numbers, of shape (n, 1)."""
+
+    def __init__(self, proba):
+        self.proba = proba
+        self.classes_ = np.arange(proba.shape[1])
+
+    def fit(self, X, y):
+        """Nothing to fit."""
+        return self
+
+    def predict_proba(self, X):
+        """Recorded rows."""
+        return self.proba[X[:, 0]]
+
+    def __sklearn_clone__(self):
+        return self
+
+
+def scikit_fallback(table, rows):
+    """Its search over the default grid, fitted."""
+    try:
+        from skfb.ensemble import ThresholdCascadeClassifierCV
+    except ImportError:
+        raise SystemExit(
+            "This benchmark needs scikit-fallback, best in an environment of its own:"
+            " python -m pip install scikit-fallback==0.2"
+        ) from None
+    proba = table.trace.proba[rows]
+    members = [Recorded(proba[:, k].copy()) for k in range(proba.shape[1])]
+    search = ThresholdCascadeClassifierCV(members, costs=np.cumsum(table.price))
+    return search.fit(np.arange(len(rows))[:, np.newaxis], table.y[rows])
+
+
+def choices(theirs):
+    """What scikit-fallback chooses within each of 20 budgets: the best score it can pay for."""
+    score, cost = theirs.mean_cv_scores_, theirs.mean_cv_costs_
+    for budget in np.linspace(cost.min(), cost[score.argmax()], N_BUDGETS):
+        payable = np.flatnonzero(cost <= budget + 1e-12)
+        best = payable[np.lexsort((cost[payable], -score[payable]))[0]]
+        yield theirs.all_cv_thresholds_[best]
