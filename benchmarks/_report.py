@@ -27,6 +27,11 @@ def print_rows(rows):
     return done
 
 
+def seeds(n):
+    """Seeds 0 to n - 1, in words."""
+    return f"0-{n - 1}" if n > 1 else "0"
+
+
 def verdict(value, target):
     """Whether `value` is at most `target`, as a word."""
     return "yes" if value <= target else "NO"
@@ -67,4 +72,5 @@ def _text(value):
 
 def _plain(value):
     """`value` as JSON knows it."""
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    return value.strip() if isinstance(value, str) else value

@@ -7,13 +7,14 @@ import numpy as np
 
 
 class Comparison(NamedTuple):
-    """Median seconds of both calls, the ratio of the medians and its 95 % interval."""
+    """Median seconds of both calls; their ratio and difference with 95 % intervals."""
 
     first: float
     second: float
     ratio: float
-    low: float
-    high: float
+    ratio_range: tuple
+    added: float
+    added_range: tuple
 
 
 def compare(first, second, *, repeats, warm_up=3):
@@ -31,7 +32,7 @@ def compare(first, second, *, repeats, warm_up=3):
     Returns
     -------
     comparison : Comparison
-        The interval is a bootstrap over the repeats.
+        The intervals are a bootstrap over the repeats.
     """
     for _ in range(warm_up):
         first(), second()
@@ -43,10 +44,16 @@ def compare(first, second, *, repeats, warm_up=3):
             call()
             seconds[i, j] = time.perf_counter() - start
     drawn = np.random.default_rng(0).integers(repeats, size=(300, repeats))
-    medians = np.median(seconds[drawn], axis=1)
-    low, high = np.quantile(medians[:, 0] / medians[:, 1], [0.025, 0.975])
-    a, b = np.median(seconds, axis=0)
-    return Comparison(float(a), float(b), float(a / b), float(low), float(high))
+    a, b = np.median(seconds[drawn], axis=1).T
+    first, second = np.median(seconds, axis=0)
+    return Comparison(
+        first, second, first / second, interval(a / b), first - second, interval(a - b)
+    )
+
+
+def interval(values):
+    """The middle 95 % of `values`."""
+    return tuple(np.quantile(values, [0.025, 0.975]))
 
 
 def timed(call):

@@ -43,7 +43,7 @@ def run(args):
         yield {
             "data": "digits",
             "split": "3 folds",
-            "members": name,
+            "members": f"{name:<30}",
             "repeats": repeats,
             "20 alphas s": many,
             "1 alpha s": one,

@@ -39,6 +39,7 @@ def run(args):
             "what": phase,
             "runs": repeats,
             "trace MB": worst["trace"] / 1e6,
+            "made at MB": worst["before"] / 1e6,
             "peak MB": worst["peak"] / 1e6,
             "multiple": multiple,
             "at most": MAX_MULTIPLE,
@@ -67,7 +68,7 @@ def child(phase, shape):
     before = peak()
     trace, y = simulate(*shape)
     price = [4.0**k for k in range(shape[1])]
-    generated = peak() - before
+    made = peak() - before
     start = time.perf_counter()
     if phase == "one alpha":
         ConfidenceThreshold().fit(trace, y, FixedCost(price).fit(trace), 0.05)
@@ -76,7 +77,7 @@ def child(phase, shape):
             ConfidenceThreshold(), trace, y, cost=price, max_accuracy_drop=0.01, random_state=0
         )
     seconds = time.perf_counter() - start
-    result = {"trace": trace.proba.nbytes, "peak": peak() - before, "generated": generated}
+    result = {"trace": trace.proba.nbytes, "peak": peak() - before, "before": made}
     print(json.dumps({**result, "seconds": seconds}))
 
 

@@ -10,7 +10,7 @@ from skcascade.exceptions import CascadeWarning
 from skcascade.policies import ConfidenceThreshold
 
 from ._data import recorded_table, split
-from ._report import verdict
+from ._report import seeds, verdict
 
 DROP = 0.01
 #: Table -> largest mean relative cost, plain and certified.
@@ -44,7 +44,7 @@ def plain(table, n_splits, n_rows=1_000):
         "data": f"frugalml_{table.name}",
         "tuned on": f"{n_rows} rows",
         "judged on": "other rows",
-        "seeds": f"0-{n_splits - 1}",
+        "seeds": seeds(n_splits),
         "relative cost": f"{cost.mean():.4f} +- {standard_error(cost):.4f}",
         "target": target,
         "met": verdict(cost.mean(), target),
@@ -74,7 +74,7 @@ def certified(table, n_splits, n_rows=3_000, confidence_level=0.9):
         "data": f"frugalml_{table.name}",
         "certified on": f"{n_rows} rows",
         "judged on": "all rows",
-        "seeds": f"0-{n_splits - 1}",
+        "seeds": seeds(n_splits),
         "relative cost": f"{cost.mean():.4f} +- {standard_error(cost):.4f}",
         "target": target,
         "met": verdict(cost.mean(), target),

@@ -79,14 +79,14 @@ def measure(data, what, members, X, y, repeats):
     timing = compare(lambda: cascade.predict_proba(X), bare, repeats=repeats)
     return {
         "data": data,
-        "members": what,
+        "members": f"{what:<24}",
         "rows": len(X),
         "at each stage": " ".join(map(str, visited.sum(axis=0))),
         "repeats": repeats,
         "cascade s": timing.first,
         "bare s": timing.second,
         "ratio": timing.ratio,
-        "95 %": f"{timing.low:.3f}-{timing.high:.3f}",
+        "95 %": "{:.3f}-{:.3f}".format(*timing.ratio_range),
         "target": TARGET,
         "met": verdict(timing.ratio, TARGET),
     }

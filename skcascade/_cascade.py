@@ -457,7 +457,8 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         return walk(self._live(X), self.policy_, batch_size=self.batch_size)
 
     def _live(self, X):
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises; it looks at the tags of all members, so only now
         return Live(self._stages, check_samples(self, X))
 
     def _set_policy(self, target, confidence_level):

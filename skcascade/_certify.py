@@ -118,7 +118,7 @@ class _CostTest:
         self.search, self.trace, self.cost = search, trace, cost
         curve = search.curve
         self.bound = target.max_cost
-        self.upper = cost.relative(cost.path_cost(np.ones((1, trace.n_stages), bool)))[0]
+        self.upper = cost.relative(_dearest_way(cost.edge_costs_))
         self.fallback = search.alone(target.choose_stage(curve))
         better = np.flatnonzero(curve.accuracy > curve.accuracy[self.fallback])
         self.order = better[np.argsort(curve.relative_cost[better], kind="stable")]
@@ -128,19 +128,27 @@ class _CostTest:
         return self.cost.relative(self.cost.path_cost(way.visited))
 
 
+def _dearest_way(edges):
+    """The most that any way through the stages costs: skipping a stage may be dearer."""
+    paid = edges[0].copy()
+    for k in range(1, len(edges)):
+        paid[k] = max(paid[k], (paid[:k] + edges[1 : k + 1, k]).max())
+    return paid.max()
+
+
 def _warn(search, test, needed):
     """Say that nothing was certified, and how many rows would likely be enough."""
-    rows = np.inf
-    for index in test.order:
-        seen = test.values(index, search.rows) - test.bound
-        if seen.mean() < 0:
-            rows = min(rows, 2 * needed * np.mean(seen**2) / seen.mean() ** 2)
-    share = len(search.fresh) / (len(search.rows) + len(search.fresh))
-    advice = (
-        f" About {max(1, int(np.ceil(rows / share)))} held-out rows would likely be enough."
-        if np.isfinite(rows)
-        else " On the rows at hand no candidate keeps it, so more rows are unlikely to help."
-    )
+    growth, n_fresh = 0.0, len(search.fresh)  # growth of the log capital, per fresh row
+    if n_fresh and len(test.order):  # nothing is certified before the first of them is
+        edge = test.bound - test.values(test.order[0], search.fresh)
+        stakes = np.geomspace(1e-3, 1, 30) * 0.99 / (test.upper - test.bound)
+        growth = max(np.log1p(stake * edge).mean() for stake in stakes)
+    if growth > 0:
+        per_fresh = (len(search.rows) + n_fresh) / n_fresh
+        rows = int(np.ceil(max(needed / growth, n_fresh + 1) * per_fresh))
+        advice = f" About {rows} held-out rows would likely be enough."
+    else:
+        advice = " On the rows at hand no candidate keeps it, so more rows are unlikely to help."
     warnings.warn(
         "No operating point could be certified: the answer is one stage alone, which needs"
         " no proof." + advice,

@@ -153,7 +153,8 @@ class MemberFitter(NamedTuple):
         # Frozen members are fitted already: whether they know other classes shows now.
         Stages([(n, m) for n, m in named if thaw(m.estimator) is not m.estimator], data.classes)
         backend, _ = joblib.parallel.get_active_backend()
-        if joblib.effective_n_jobs(self.n_jobs) == 1 or backend.supports_sharedmem:
+        shared = getattr(backend, "supports_sharedmem", False)
+        if shared or joblib.effective_n_jobs(self.n_jobs) == 1:
             return
         for name, member in named:
             if is_local_net(member.estimator):

@@ -5,6 +5,7 @@ depend on the target. Their curve is cross-fitted on folds of the trace, so that
 and every operating point is an argmin over that one curve.
 """
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -271,14 +272,17 @@ class Tuning:
             index = certified(search, target, confidence_level, self.trace, self.y, self.cost)
         else:
             index = target.choose(search.curve) if self.policy.tunable else 0
-        return self._polished(search, index), search, index
+        return copy(self._polished(search, index)), search, index
 
     def _polished(self, search, index):
         alpha = search.curve.alpha[index]
         if not search.polish or np.isnan(alpha):
             return search.policies[index]
-        path = self.policy.fit_path(self.trace, self.y, self.cost, [alpha], self.sample_weight)
-        return path[0]
+        trace, y, weight = self.trace, self.y, self.sample_weight
+        if weight is not None:
+            rows = np.flatnonzero(weight > 0)
+            trace, y, weight = trace.rows(rows), y[rows], weight[rows]
+        return self.policy.fit_path(trace, y, self.cost, [alpha], weight)[0]
 
 
 def fit_policy(
@@ -360,7 +364,7 @@ def fit_policy(
     >>> policy.thresholds_.round(2)
     array([0.83,  inf])
     >>> np.bincount(walk(trace, policy).exit)
-    array([ 398, 1602])
+    array([ 648, 1352])
     """
     target = OperatingPoint.check(
         alpha, max_accuracy_drop, max_cost, confidence_level, tunable=policy.tunable
@@ -370,9 +374,12 @@ def fit_policy(
     cost = check_cost(cost)
     if not hasattr(cost, "edge_costs_"):
         cost = clone(cost).fit(trace)
+    if len(cost.edge_costs_) != trace.n_stages:
+        raise ValueError(
+            f"`cost` was fitted on {len(cost.edge_costs_)} stages, the trace has {trace.n_stages}."
+        )
     tuning = Tuning(clone(policy), trace, codes, cost, weight, random_state)
     fitted, search, index = tuning.fit(target, confidence_level)
-    fitted = use_stages(fitted, fitted.stages_)  # candidates may share one object
     fitted.tradeoff_, fitted.tradeoff_index_ = search.curve, index
     return fitted
 

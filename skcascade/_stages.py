@@ -94,21 +94,23 @@ class Stages:
         name, member, exit = self._where[stage]
         proba, state = member.step(exit, X, held)
         columns = self._columns[name]
-        if columns is not None:
-            aligned = np.zeros((len(proba), self.n_classes), dtype=proba.dtype)
-            aligned[:, columns] = proba
-            proba = aligned
-        if proba.shape != (num_rows(X), self.n_classes):
+        shape = num_rows(X), self.n_classes if columns is None else len(columns)
+        if proba.shape != shape:
             raise ValueError(
                 f"Member {name!r} answered probabilities of shape {proba.shape}, expected"
-                f" {(num_rows(X), self.n_classes)}: one row a sample, one column a class."
+                f" {shape}: one row a sample, one column a class."
             )
-        if not np.isfinite(proba).all():
+        # A sum of squares is faster, but it may overflow where no number does (float16).
+        if not (np.isfinite(np.vdot(proba, proba)) or np.isfinite(proba).all()):
             raise ValueError(
                 f"Member {name!r} answered NaN or infinity as a probability. Look at its"
                 " input, or at its training if it is a net."
             )
-        return proba, state
+        if columns is None:
+            return proba, state
+        aligned = np.zeros((len(proba), self.n_classes), dtype=proba.dtype)
+        aligned[:, columns] = proba
+        return aligned, state
 
     def earlier_exits(self, stage):
         """Earlier stages of the same member, the nearest first."""
@@ -185,31 +187,29 @@ class Live:
         Rows that an earlier exit of the same member holds a state of go on from it,
         from the nearest such exit; all others start from the input.
         """
+        if not self._held:
+            return self._run(stage, rows, None).astype(np.float32, copy=False)
         proba = np.empty((len(rows), self.n_classes), dtype=np.float32)
         todo = np.arange(len(rows))
-        kept = []
         for source in self.stages.earlier_exits(stage):
             for known, held in self._held.get(source, ()):
                 mine = todo[np.isin(rows[todo], known)]
                 if mine.size:
                     state = held.state[np.searchsorted(known, rows[mine])]
-                    kept += self._run(stage, rows, mine, Held(held.exit, state), proba)
+                    proba[mine] = self._run(stage, rows[mine], Held(held.exit, state))
                     todo = np.setdiff1d(todo, mine)
         if todo.size:
-            kept += self._run(stage, rows, todo, None, proba)
-        if kept:
-            self._held[stage] = kept
+            proba[todo] = self._run(stage, rows[todo], None)
         return proba
 
-    def _run(self, stage, rows, mine, held, out):
-        """Run `stage` for `rows[mine]` from `held`; return what can be gone on from."""
-        rows = rows[mine]
+    def _run(self, stage, rows, held):
+        """Answers of `stage` for `rows`, from `held`; keeps what can be gone on from."""
         X = self.X if len(rows) == self.n_samples else take(self.X, rows)
-        answer, state = self.stages.step(stage, X, held)
-        out[mine] = answer
-        if state is None:
-            return []
-        return [(rows, Held(self.stages.exit_of(stage), state))]
+        proba, state = self.stages.step(stage, X, held)
+        if state is not None:
+            chunk = rows, Held(self.stages.exit_of(stage), state)
+            self._held.setdefault(stage, []).append(chunk)
+        return proba
 
 
 def num_rows(X):
@@ -221,6 +221,7 @@ def take(X, index):
     """Rows of `X` that `index` (slice or integers) selects."""
     if isinstance(X, dict):
         return {key: take(value, index) for key, value in X.items()}
-    if isinstance(X, np.ndarray) or (not hasattr(X, "columns") and hasattr(X, "shape")):
+    frame = hasattr(X, "columns") or hasattr(X, "iloc")  # X[index] would select by label
+    if isinstance(X, np.ndarray) or (hasattr(X, "shape") and not frame):
         return X[index]
     return _safe_indexing(X, index)

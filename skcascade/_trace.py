@@ -231,6 +231,11 @@ class Trace:
         Returns
         -------
         losses : ndarray of shape (n_samples, n_stages), float64
+
+        Raises
+        ------
+        ValueError
+            If `loss` is a callable that does not return one number per sample.
         """
         if isinstance(self.loss, np.ndarray):
             return self.loss
@@ -238,7 +243,13 @@ class Trace:
         y = np.asarray(y)
         losses = np.empty(self.proba.shape[:2])
         for stage in range(self.n_stages):
-            losses[:, stage] = loss(y, self.proba[:, stage])
+            lost = np.asarray(loss(y, self.proba[:, stage]))
+            if lost.shape != (self.n_samples,):
+                raise ValueError(
+                    "`loss` must return one number per sample, an array of shape"
+                    f" {(self.n_samples,)}, got {lost.shape}."
+                )
+            losses[:, stage] = lost
         return losses
 
     def __repr__(self):

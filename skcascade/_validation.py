@@ -89,7 +89,10 @@ def check_samples(cascade, X):
             " X.reshape(-1, 1) if it has a single feature or X.reshape(1, -1) if it is a"
             " single sample."
         )
-    validate_data(cascade, X, reset=False, skip_check_array=True)
+    # Checking names takes as long as a small net takes to answer: not where there are none.
+    plain = isinstance(X, np.ndarray) and not hasattr(cascade, "feature_names_in_")
+    if not (plain and X.shape[1:2] == (getattr(cascade, "n_features_in_", None),)):
+        validate_data(cascade, X, reset=False, skip_check_array=True)
     if cascade._some_allow_nan and getattr(X, "dtype", None) in (np.float32, np.float64):
         assert_all_finite(X, input_name="X")
     return X
@@ -100,7 +103,7 @@ def check_members(cascade, X):
 
     Modules become :class:`TorchClassifier`, and with `cv="prefit"` all are frozen.
     """
-    given = default_members(X) if cascade.members is None else cascade.members
+    given = default_members(_make_indexable(X)) if cascade.members is None else cascade.members
     if len(given) == 0:
         raise ValueError("`members` is empty: give at least one (name, classifier).")
     if not all(isinstance(m, tuple) and len(m) == 2 and isinstance(m[0], str) for m in given):
@@ -166,7 +169,8 @@ def route_metadata(cascade, names, estimators, fit_params):
         nothing = Bunch(fit={})  # default members are not routed to
         params = [routed.get(name, nothing).fit for name in names]
         return params, routed["policy"].fit.get("sample_weight")
-    _raise_for_params(fit_params, cascade, "fit", allow=["sample_weight"])
+    others = {name: value for name, value in fit_params.items() if name != "sample_weight"}
+    _raise_for_params(others, cascade, "fit")
     params = [
         fit_params if has_fit_parameter(estimator, "sample_weight") else {}
         for estimator in estimators

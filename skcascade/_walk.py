@@ -60,7 +60,8 @@ def walk(evidence, policy, *, batch_size=None):
     ------
     ValueError
         If the policy names a stage that does not exist, or routes a row
-        anywhere but to :data:`EXIT` or to a later stage in use.
+        anywhere but to :data:`EXIT` or to a later stage in use; or if `batch_size` is
+        below 1.
 
     Examples
     --------
@@ -78,6 +79,8 @@ def walk(evidence, policy, *, batch_size=None):
     in_use = stages_in_use(policy, n_stages)
     if batch_size is None:
         batch_size = max(1, BLOCK_BYTES // (4 * n_stages * n_classes))
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be 1 or more, or None, got {batch_size!r}.")
     if n <= batch_size:
         return _walk_block(evidence.block(0, n), policy, in_use)
     result = Walk(
@@ -109,34 +112,43 @@ def stages_in_use(policy, n_stages):
 
 def _walk_block(block, policy, in_use):
     """`walk` over one block of rows, whose evidence fits in memory."""
-    n, last = block.n_samples, in_use[-1]
+    n = block.n_samples
     seen = np.full((n, block.n_stages, block.n_classes), np.nan, dtype=np.float32)
     visited = np.zeros((n, block.n_stages), dtype=bool)
-    at = np.full(n, in_use[0])
-    for stage in in_use:
-        here = at == stage
-        rows = np.flatnonzero(here)
-        if rows.size == 0:
+    exits = np.empty(n, dtype=np.intp)
+    everyone = np.arange(n)
+    waiting = {in_use[0]: everyone}  # stage -> the rows that are to visit it, sorted
+    for position, stage in enumerate(in_use):
+        rows = waiting.pop(stage, None)
+        if rows is None:
             continue
-        visited[rows, stage] = True
-        seen[rows, stage] = block.observe(stage, rows)
-        if stage != last:
-            evidence = seen[:, : stage + 1]
-            if rows.size < n:
-                evidence = evidence[rows]
-            to = np.asarray(policy.route(stage, evidence))
-            leaves = to == EXIT
-            _check_route(policy, stage, to[~leaves], rows.size, to.shape, in_use)
-            at[rows] = np.where(leaves, stage, to)
-    return Walk(seen[np.arange(n), at], at, visited)
+        where = slice(None) if len(rows) == n else rows  # spares copies
+        visited[where, stage] = True
+        seen[where, stage] = block.observe(stage, rows)
+        exits[where] = stage
+        later = in_use[position + 1 :]
+        if later:
+            to = np.asarray(policy.route(stage, seen[where, : stage + 1]))
+            _send_on(waiting, policy, stage, rows, to, later)
+        if not waiting:
+            break
+    return Walk(seen[everyone, exits], exits, visited)
 
 
-def _check_route(policy, stage, to, n_rows, shape, in_use):
-    later = [k for k in in_use if k > stage]
-    if shape != (n_rows,) or not np.isin(to, later).all():
+def _send_on(waiting, policy, stage, rows, to, later):
+    """Let the rows that do not leave wait at the stages they are routed to."""
+    stay = to != EXIT
+    n_sent = np.count_nonzero(stay) if to.shape == rows.shape else -1
+    if n_sent == 0:
+        return
+    for k in later:
+        sent = rows[to == k] if n_sent > 0 else rows[:0]
+        if sent.size:
+            n_sent -= sent.size
+            waiting[k] = np.sort(np.r_[waiting[k], sent]) if k in waiting else sent
+    if n_sent != 0:
         raise ValueError(
-            f"`route` of {type(policy).__name__} must return one of EXIT ({EXIT}) or a"
-            f" later stage in use {later} for each of the {n_rows} rows at stage"
-            f" {stage}, got an array of shape {shape} with stages"
-            f" {np.unique(to)[:5].tolist()}."
+            f"`route` of {type(policy).__name__} must return EXIT ({EXIT}) or one of the later"
+            f" stages in use {later} for each of the {len(rows)} rows at stage {stage}, got an"
+            f" array of shape {to.shape} with {np.unique(to)[:5].tolist()}."
         )

@@ -73,6 +73,13 @@ class CodedMember(EstimatorMember):
                 torch.manual_seed(self.seed)
             return super().fit(X, codes.astype(np.int64), codes, **params)
 
+    def step(self, exit, X, held):
+        """Probabilities (n_rows, n_classes), and nothing to go on from."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # iterating over a DataLoader draws a seed
+            return super().step(exit, X, held)
+
 
 class NetMember(CodedMember):
     """A raw skorch net: codes, and inputs as float32."""

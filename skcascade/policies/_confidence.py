@@ -8,7 +8,7 @@ __all__ = ["CONFIDENCES"]
 
 def max_proba(proba):
     """Probability of the most likely class."""
-    return proba.max(axis=1)
+    return np.maximum.reduce(proba, axis=1)  # as max, with less overhead for single rows
 
 
 def margin(proba):

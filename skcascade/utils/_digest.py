@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import joblib
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 __all__ = ["digest"]
@@ -41,6 +42,8 @@ def _essence(thing, fitted=False):
         return _name(type(thing)), _essence(state, fitted)
     if hasattr(thing, "detach"):
         return _array(thing)
+    if isinstance(thing, np.ma.MaskedArray):  # joblib cannot hash those of a grid search
+        return thing.tolist()
     if isinstance(thing, Mapping):
         return {str(key): _essence(value, fitted) for key, value in thing.items()}
     if isinstance(thing, (list, tuple)):

@@ -1,0 +1,538 @@
+"""Thresholds: compared with every combination of cuts, and with the paper's rule written out."""
+
+from fractions import Fraction
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcascade import Trace, fit_policy, walk
+from skcascade.costs import FixedCost
+from skcascade.policies import ConfidenceThreshold, _threshold
+from skcascade.policies._confidence import CONFIDENCES
+from skcascade.policies._confidence_threshold import per_stage_threshold
+from skcascade.policies._threshold import ThresholdRules, cut_places, fit_thresholds
+
+# All numbers of the tiny problems are multiples of 1/8, so that sums have no rounding and
+# what is equal is equal.
+EIGHTHS = st.integers(0, 8).map(lambda i: i / 8)
+
+
+def matrix(draw, elements, *shape):
+    return np.array([draw(elements) for _ in range(np.prod(shape))]).reshape(shape)
+
+
+@st.composite
+def problems(draw, n_stages=None, weights=True):
+    """score, loss (n_samples, n_stages), edges (n_stages, n_stages), alpha, weight."""
+    n_stages = n_stages or draw(st.integers(1, 3))
+    n = draw(st.integers(1, 7))
+    score = matrix(draw, EIGHTHS, n, n_stages)
+    loss = matrix(draw, st.sampled_from([0.0, 0.0, 1.0, 1.0, 0.5]), n, n_stages)
+    edges = matrix(draw, EIGHTHS, n_stages, n_stages)
+    alpha = draw(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0, 2.0]))
+    weight = np.ones(n)
+    if weights:
+        weight = matrix(draw, st.integers(1, 3), n).astype(float)
+    return score, loss, edges, alpha, weight
+
+
+def objective(problem, stages, thresholds):
+    """Mean of loss + alpha * cost, one sample after another."""
+    score, loss, edges, alpha, weight = problem
+    total = 0.0
+    for i in range(len(score)):
+        came_from = 0
+        for stage in stages:
+            total += weight[i] * alpha * edges[came_from, stage]
+            if stage == stages[-1] or score[i, stage] >= thresholds[stage]:
+                total += weight[i] * loss[i, stage]
+                break
+            came_from = stage + 1
+    return total / weight.sum()
+
+
+def mean_cost(problem, stages, thresholds):
+    score, loss, edges, _, weight = problem
+    return objective((score, np.zeros_like(loss), edges, 1.0, weight), stages, thresholds)
+
+
+def places(problem, stage):
+    """Every threshold that makes a difference."""
+    return [np.inf, *np.unique(problem[0][:, stage])]
+
+
+def cut_combinations(problem, stages):
+    """All thresholds (n_stages,) of the stages but the last."""
+    for cuts in product(*(places(problem, stage) for stage in stages[:-1])):
+        thresholds = np.full(problem[0].shape[1], np.inf)
+        thresholds[list(stages[:-1])] = cuts
+        yield thresholds
+
+
+def best_by_brute_force(problem, stages):
+    return min(objective(problem, stages, cuts) for cuts in cut_combinations(problem, stages))
+
+
+def subsets(n_stages):
+    return [s for m in range(1, n_stages + 1) for s in combinations(range(n_stages), m)]
+
+
+def solved(problem, stages):
+    """Thresholds (n_stages,) and objective of one subset of the stages."""
+    score, loss, edges, alpha, weight = problem
+    thresholds, value = ThresholdRules(score, loss, edges, weight).solve(stages, np.array([alpha]))
+    return thresholds[0], value[0]
+
+
+def fitted(problem, alphas=None):
+    """Thresholds (n_alphas, n_stages) and stages."""
+    score, loss, edges, alpha, weight = problem
+    return fit_thresholds(score, loss, edges, [alpha] if alphas is None else alphas, weight)
+
+
+def random_problem(n, n_stages, seed=0, alpha=0.1):
+    """Stages that know how sure they are, the later ones better and dearer."""
+    rng = np.random.default_rng(seed)
+    score = rng.uniform(0.4, 1, size=(n, n_stages))
+    right = rng.uniform(size=(n, n_stages)) < score ** (2.0 / np.arange(1, n_stages + 1))
+    prices = 4.0 ** np.arange(n_stages)
+    edges = np.broadcast_to(prices / prices[-1], (n_stages, n_stages))
+    return score, 1.0 - right, edges, alpha, np.ones(n)
+
+
+# Against brute force ----------------------------------------------------------------------
+
+
+@given(problems())
+@settings(max_examples=200, deadline=None)
+def test_objective_is_that_of_the_thresholds(problem):
+    for stages in subsets(problem[0].shape[1]):
+        thresholds, value = solved(problem, stages)
+        assert value == pytest.approx(objective(problem, stages, thresholds), abs=1e-12)
+
+
+@given(problems(n_stages=2))
+@settings(max_examples=200, deadline=None)
+def test_two_stages_are_exact(problem):
+    thresholds, stages = fitted(problem)
+    value = objective(problem, stages[0], thresholds[0])
+    best = min(best_by_brute_force(problem, subset) for subset in subsets(2))
+    assert value == pytest.approx(best, abs=1e-12)
+    assert solved(problem, (0, 1))[1] == pytest.approx(
+        best_by_brute_force(problem, (0, 1)), abs=1e-12
+    )
+
+
+@given(problems(n_stages=3))
+@settings(max_examples=200, deadline=None)
+def test_three_stages_are_coordinatewise_optimal(problem):
+    """No cut can be moved alone to any gain."""
+    thresholds, value = solved(problem, (0, 1, 2))
+    for stage in (0, 1):
+        for cut in places(problem, stage):
+            moved = thresholds.copy()
+            moved[stage] = cut
+            assert objective(problem, (0, 1, 2), moved) >= value - 1e-12
+
+
+@given(problems(n_stages=3))
+@settings(max_examples=200, deadline=None)
+def test_three_stages_are_never_worse_than_fewer(problem):
+    thresholds, stages = fitted(problem)
+    value = objective(problem, stages[0], thresholds[0])
+    fewer = [subset for subset in subsets(3) if len(subset) < 3]
+    assert value <= min(best_by_brute_force(problem, subset) for subset in fewer) + 1e-12
+    assert value >= min(best_by_brute_force(problem, subset) for subset in subsets(3)) - 1e-12
+
+
+def test_fixed_point_reaches_the_optimum_on_real_sizes():
+    """Coordinate sweeps over three stages lose next to nothing against all pairs of cuts."""
+    problem = random_problem(60, 3, seed=3)
+    best = best_by_brute_force(problem, (0, 1, 2))
+    assert solved(problem, (0, 1, 2))[1] <= best + 0.002
+
+
+# Pruning ----------------------------------------------------------------------------------
+
+
+def test_useless_middle_stage_is_dropped():
+    score = np.array([[0.9, 0.7, 1.0]] * 6 + [[0.5, 0.6, 1.0]] * 4)
+    loss = np.array([[0, 0, 0]] * 6 + [[1, 1, 0]] * 4, dtype=float)
+    edges = np.broadcast_to([0.1, 0.3, 1.0], (3, 3))
+    thresholds, stages = fitted((score, loss, edges, 0.1, np.ones(10)))
+    assert stages == [(0, 2)]
+    np.testing.assert_array_equal(thresholds, [[0.7, np.inf, np.inf]])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.01, 1.0])
+def test_everything_in_one_stage_where_the_dear_one_is_no_better(alpha):
+    score, loss, edges, _, weight = random_problem(50, 2)
+    loss[:, 1] = loss[:, 0]
+    assert fitted((score, loss, edges, alpha, weight))[1] == [(0,)]
+
+
+def test_everything_in_the_dear_stage_where_the_cheap_one_is_useless():
+    score, loss, edges, _, weight = random_problem(50, 2)
+    loss[:] = [1.0, 0.0]
+    assert fitted((score, loss, edges, 0.5, weight))[1] == [(1,)]
+
+
+def test_equal_objective_takes_fewer_stages():
+    """Cost is no matter here: the second stage repairs what the first one lacks, and alone too."""
+    score = np.array([[0.9, 0.9], [0.5, 0.9]])
+    loss = np.array([[0.0, 0.0], [1.0, 0.0]])
+    assert fitted((score, loss, np.ones((2, 2)), 0.0, np.ones(2)))[1] == [(1,)]
+
+
+def nine_stages(n=400):
+    """The first is often sure, the last always right, those between copies of the first."""
+    rng = np.random.default_rng(0)
+    sure = rng.random(n) < 0.6
+    score = np.where(sure, 0.9, 0.4)[:, np.newaxis] + rng.uniform(0, 0.05, (n, 9))
+    loss = np.tile(1.0 - sure[:, np.newaxis], 9)
+    loss[:, 8] = 0
+    edges = np.broadcast_to(np.linspace(0.1, 1.0, 9), (9, 9))
+    return score, loss, edges, 0.1, np.ones(n)
+
+
+def test_more_than_eight_stages_are_eliminated_one_by_one(monkeypatch):
+    tried = []
+    solve = ThresholdRules.solve
+
+    def counting(self, stages, alphas):
+        tried.append(stages)
+        return solve(self, stages, alphas)
+
+    monkeypatch.setattr(ThresholdRules, "solve", counting)
+    thresholds, stages = fitted(nine_stages())
+    assert stages == [(0, 8)]
+    assert 0.45 < thresholds[0, 0] < 0.9
+    assert 9 < len(tried) <= 1 + sum(range(2, 10)) + 1  # not 2 ** 9 - 1
+
+
+def test_eight_stages_are_tried_exhaustively(monkeypatch):
+    """And give what elimination gives where that is easy."""
+    score, loss, edges, alpha, weight = nine_stages(100)
+    problem = score[:, 1:], loss[:, 1:], edges[1:, 1:], alpha, weight
+    whole = fitted(problem)
+    assert whole[1] == [(0, 7)]
+    monkeypatch.setattr(_threshold, "EXHAUSTIVE_STAGES", 3)
+    eliminated = fitted(problem)
+    assert eliminated[1] == whole[1]
+    np.testing.assert_array_equal(eliminated[0], whole[0])
+
+
+def test_screening_gives_the_same_on_easy_data(monkeypatch):
+    score, loss, edges, _, weight = nine_stages(1500)
+    few = [0, 3, 5, 8]
+    problem = score[:, few], loss[:, few], edges[:, few][few], None, weight
+    alphas = [0.01, 0.1, 0.5]
+    assert len(score) <= _threshold.SCREEN_ROWS
+    exhaustive = fitted(problem, alphas)
+    rows = []
+    solve = ThresholdRules.solve
+
+    def noting(self, stages, alphas):
+        rows.append(self.n_samples)
+        return solve(self, stages, alphas)
+
+    monkeypatch.setattr(ThresholdRules, "solve", noting)
+    monkeypatch.setattr(_threshold, "SCREEN_ROWS", 300)
+    screened = fitted(problem, alphas)
+    assert screened[1] == exhaustive[1]
+    np.testing.assert_array_equal(screened[0], exhaustive[0])
+    assert rows.count(300) == 15  # every subset on a part of the rows
+    assert 0 < rows.count(1500) < 15  # and the best of them on all
+
+
+# Weights ----------------------------------------------------------------------------------
+
+PRICES = [0.0, 0.125, 0.25, 0.5, 1.0]
+
+
+@given(problems())
+@settings(max_examples=100, deadline=None)
+def test_integer_weights_are_repeated_rows(problem):
+    score, loss, edges, alpha, weight = problem
+    times = weight.astype(int)
+    repeated = (*(np.repeat(a, times, axis=0) for a in (score, loss)), edges, alpha)
+    repeated = (*repeated, np.ones(times.sum()))
+    weighted_cuts, weighted_stages = fitted(problem, PRICES)
+    repeated_cuts, repeated_stages = fitted(repeated, PRICES)
+    assert weighted_stages == repeated_stages
+    np.testing.assert_array_equal(weighted_cuts, repeated_cuts)
+
+
+@given(problems(), st.integers(0, 2**7 - 1))
+@settings(max_examples=100, deadline=None)
+def test_weight_zero_is_a_row_removed(problem, mask):
+    score, loss, edges, alpha, weight = problem
+    kept = np.array([mask >> i & 1 for i in range(len(score))], dtype=bool)
+    kept[0] = True
+    less = score[kept], loss[kept], edges, alpha, weight[kept]
+    cuts, stages = fitted((score, loss, edges, alpha, weight * kept))
+    fewer_cuts, fewer_stages = fitted(less)
+    assert stages == fewer_stages
+    np.testing.assert_array_equal(score[kept] >= cuts, score[kept] >= fewer_cuts)
+
+
+# Prices -----------------------------------------------------------------------------------
+
+
+@given(problems(n_stages=2), st.lists(EIGHTHS, min_size=2, max_size=5, unique=True))
+@settings(max_examples=100, deadline=None)
+def test_dearer_cost_is_never_more_of_it(problem, alphas):
+    """Each price on its own, so that nothing is interpolated."""
+    paid = []
+    for alpha in sorted(alphas):
+        thresholds, stages = fitted(problem, [alpha])
+        paid.append(mean_cost(problem, stages[0], thresholds[0]))
+    assert (np.diff(paid) <= 1e-9).all()
+
+
+def test_prices_are_solved_alike_together_and_alone(monkeypatch):
+    """Also where they are worked on in several chunks."""
+    score, loss, edges, _, weight = random_problem(80, 3)
+    alphas = np.geomspace(0.001, 1, 12)
+    rules = ThresholdRules(score, loss, edges, weight)
+    alone = [rules.solve((0, 1, 2), np.array([alpha])) for alpha in alphas]
+    for chunk in (80 * 100, 80 * 5, 1):
+        monkeypatch.setattr(_threshold, "CHUNK", chunk)
+        thresholds, value = rules.solve((0, 1, 2), alphas)
+        np.testing.assert_array_equal(thresholds, np.concatenate([cuts for cuts, _ in alone]))
+        np.testing.assert_allclose(value, np.concatenate([v for _, v in alone]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_interpolation_stays_between_neighbouring_steps(seed):
+    score, loss, edges, _, weight = random_problem(300, 2, seed)
+    alphas = np.geomspace(5e-3, 1, 40)
+    smooth, stages = fitted((score, loss, edges, None, weight), alphas)
+    exact = [fitted((score, loss, edges, None, weight), [alpha]) for alpha in alphas]
+    assert stages == [one[0] for _, one in exact]
+    both = np.array([one == (0, 1) for one in stages])
+    run = np.flatnonzero(both)
+    assert np.array_equal(run, np.arange(run[0], run[-1] + 1))
+    cuts = np.array([thresholds[0, 0] for thresholds, _ in exact])[run]
+    smooth = smooth[run, 0]
+    step = np.cumsum(np.r_[0, cuts[1:] != cuts[:-1]])
+    levels = cuts[np.searchsorted(step, np.arange(step[-1] + 1))]
+    for at, threshold in zip(step, smooth):
+        near = levels[max(0, at - 1) : at + 2]
+        if at == 0 and run[0] == 0:
+            near = np.r_[near, np.inf]  # below the first step it tends to nobody
+        assert near.min() <= threshold <= near.max()
+    assert len(np.unique(smooth)) > len(np.unique(cuts))  # it does fill the gaps
+    assert (np.diff(smooth) <= 0).all()  # the dearer, the sooner
+
+
+def test_nothing_to_interpolate_between_other_subsets():
+    problem = np.array([[0.9], [0.8]]), np.array([[0.0], [1.0]]), np.ones((1, 1)), None, np.ones(2)
+    thresholds, stages = fitted(problem, PRICES)
+    assert stages == [(0,)] * 5
+    assert (thresholds == np.inf).all()
+
+
+# Places of cuts ---------------------------------------------------------------------------
+
+
+def test_cut_places_by_hand():
+    order, ends, cuts = cut_places(np.array([0.25, 1.0, 0.5, 1.0]))
+    assert sorted(order[:2]) == [1, 3]
+    assert order[2:].tolist() == [2, 0]
+    assert ends.tolist() == [1, 2, 3]
+    assert cuts.tolist() == [0.75, 0.375, -np.inf]
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
+@settings(max_examples=150, deadline=None)
+def test_cut_places_part_the_samples_between_their_scores(scores):
+    """In float32, as traces are: also where two scores are neighbouring numbers."""
+    score = np.array(scores, dtype=np.float32)
+    order, ends, cuts = cut_places(score)
+    assert sorted(order) == list(range(len(score)))
+    assert len(ends) == len(cuts) == len(np.unique(score))
+    falling = score[order].astype(float)
+    for end, cut in zip(ends[:-1], cuts[:-1]):
+        assert cut == (falling[end] + falling[end + 1]) / 2
+    for end, cut in zip(ends, cuts):
+        np.testing.assert_array_equal(falling >= cut, np.arange(len(score)) <= end)
+
+
+# Confidence -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("max_proba", [0.7, 0.5, 1.0, 1 / 3]),
+        ("margin", [0.5, 0.0, 1.0, 0.0]),
+        ("entropy", [0.2701, 0.3691, 1.0, 0.0]),
+    ],
+)
+def test_confidences_by_hand(name, expected):
+    proba = np.array([[0.2, 0.7, 0.1], [0.5, 0.0, 0.5], [0.0, 0.0, 1.0], [1 / 3] * 3])
+    np.testing.assert_allclose(CONFIDENCES[name](proba), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CONFIDENCES)
+def test_confidence_of_one_class_is_that_it_is_sure(name):
+    np.testing.assert_array_equal(CONFIDENCES[name](np.ones((3, 1))), np.ones(3))
+
+
+@pytest.mark.parametrize("name", CONFIDENCES)
+def test_fitted_rule_uses_its_confidence(name):
+    rng = np.random.default_rng(0)
+    trace = Trace(rng.dirichlet([0.5] * 3, size=(40, 2)))
+    y = rng.integers(3, size=40)
+    policy = ConfidenceThreshold(name).fit(trace, y, FixedCost([1, 4]).fit(2), 0.05)
+    policy.thresholds_, policy.stages_ = np.array([0.5, np.inf]), [0, 1]
+    leaves = CONFIDENCES[name](trace.proba[:, 0]) >= 0.5
+    assert 0 < leaves.sum() < 40
+    np.testing.assert_array_equal(walk(trace, policy).exit == 0, leaves)
+
+
+# The rule of the paper --------------------------------------------------------------------
+
+
+def rule_of_the_paper(score, correct, epsilon, weight):
+    """Smallest observed d with a(d) >= a* - epsilon, in exact fractions."""
+    accuracy = {}
+    for d in np.unique(score):
+        above = [i for i in range(len(score)) if score[i] >= d]
+        right = sum(Fraction(weight[i] * correct[i]) for i in above)
+        accuracy[d] = right / sum(Fraction(weight[i]) for i in above)
+    best = max(accuracy.values())
+    return min(d for d, a in accuracy.items() if a >= best - Fraction(epsilon))
+
+
+@given(problems(n_stages=1), st.integers(0, 16).map(lambda i: i / 16))
+@settings(max_examples=300, deadline=None)
+def test_per_stage_threshold_is_the_rule_of_the_paper(problem, epsilon):
+    score, loss, _, _, weight = problem
+    threshold = per_stage_threshold(score[:, 0], 1 - loss[:, 0], epsilon, weight)
+    literal = rule_of_the_paper(score[:, 0], 1 - loss[:, 0], epsilon, weight)
+    np.testing.assert_array_equal(score[:, 0] >= threshold, score[:, 0] >= literal)
+
+
+def test_per_stage_threshold_by_hand():
+    score = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    correct = np.array([1, 1, 0, 1, 0])  # a(d): 1, 1, .67, .75, .6
+    weight = np.ones(5)
+    cuts = [per_stage_threshold(score, correct, e, weight) for e in (0, 0.2, 0.25, 0.3, 0.4)]
+    np.testing.assert_allclose(cuts, [0.75, 0.75, 0.55, 0.55, -np.inf])
+
+
+def recorded(n=200, n_stages=3, seed=0):
+    """A trace whose later stages are better, and its codes."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(3, size=n)
+    confidence = rng.uniform(0.4, 1, size=(n, n_stages))
+    right = rng.random((n, n_stages)) < confidence ** (2.0 / np.arange(1, n_stages + 1))
+    pred = np.where(right, y[:, np.newaxis], (y[:, np.newaxis] + 1) % 3)
+    return Trace.from_top1(pred, confidence, 3), y
+
+
+def test_per_stage_extremes():
+    trace, y = recorded()
+    cost = FixedCost([1, 3, 9]).fit(3)
+    everyone = ConfidenceThreshold(tuning="per_stage", epsilon=1).fit(trace, y, cost, 0.1)
+    assert everyone.thresholds_.tolist() == [-np.inf, -np.inf, np.inf]
+    assert (walk(trace, everyone).exit == 0).all()
+    best = ConfidenceThreshold(tuning="per_stage", epsilon=0).fit(trace, y, cost, 0.1)
+    assert best.stages_ == [0, 1, 2]
+    assert best.epsilon_ == 0.0
+    right = trace.losses(y)[:, :2] == 0
+    for k in (0, 1):
+        above = trace.proba[:, k].max(axis=1) >= best.thresholds_[k]
+        assert 0 < above.sum() < len(y)
+        assert right[above, k].all()  # a* is 1 here
+
+
+def test_per_stage_epsilon_is_the_best_of_the_grid():
+    trace, y = recorded()
+    cost = FixedCost([1, 3, 9]).fit(3)
+    losses = trace.losses(y)
+
+    def value(policy, alpha):
+        way = walk(trace, policy)
+        return (
+            losses[np.arange(len(y)), way.exit] + alpha * cost.path_cost(way.visited) / 9
+        ).mean()
+
+    alphas = [0.001, 0.05, 0.3, 2.0]
+    path = ConfidenceThreshold(tuning="per_stage").fit_path(trace, y, cost, alphas)
+    given = [
+        ConfidenceThreshold(tuning="per_stage", epsilon=e).fit(trace, y, cost, 0.0)
+        for e in (0.0, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
+    ]
+    for alpha, policy in zip(alphas, path):
+        assert value(policy, alpha) <= min(value(one, alpha) for one in given) + 0.01
+    assert path[0].epsilon_ < path[-1].epsilon_
+
+
+def test_epsilon_leaves_nothing_to_tune():
+    trace, y = recorded()
+    fixed = ConfidenceThreshold(tuning="per_stage", epsilon=0.05)
+    assert not fixed.tunable
+    assert ConfidenceThreshold(tuning="per_stage").tunable
+    for dial, value in {"alpha": 0.1, "max_accuracy_drop": 0.0, "max_cost": 0.5}.items():
+        with pytest.raises(ValueError, match=f"leaves nothing to tune .* got {dial} too"):
+            fit_policy(fixed, trace, y, cost=[1, 3, 9], **{dial: value})
+    with pytest.raises(ValueError, match="leaves nothing to tune .* got confidence_level too"):
+        fit_policy(fixed, trace, y, cost=[1, 3, 9], confidence_level=0.9)
+    policy = fit_policy(fixed, trace, y, cost=[1, 3, 9], random_state=0)
+    direct = ConfidenceThreshold(tuning="per_stage", epsilon=0.05).fit(
+        trace, y, FixedCost([1, 3, 9]).fit(3), 0.5
+    )
+    np.testing.assert_array_equal(policy.thresholds_, direct.thresholds_)
+    assert policy.epsilon_ == 0.05
+
+
+# The policy -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tuning", ["joint", "per_stage"])
+@pytest.mark.parametrize("alpha", [0.0, 0.02, 0.5])
+def test_fit_is_fit_path_of_one_price(tuning, alpha):
+    trace, y = recorded()
+    cost = FixedCost([1, 3, 9]).fit(3)
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    policy = ConfidenceThreshold(tuning=tuning)
+    (one,) = policy.fit_path(trace, y, cost, [alpha], weight)
+    assert not hasattr(policy, "thresholds_")  # fit_path leaves it alone
+    assert policy.fit(trace, y, cost, alpha, weight) is policy
+    np.testing.assert_array_equal(policy.thresholds_, one.thresholds_)
+    assert policy.stages_ == one.stages_
+
+
+def test_joint_is_fit_thresholds_of_its_scores():
+    trace, y = recorded()
+    cost = FixedCost([1, 3, 9]).fit(3)
+    score = np.stack([CONFIDENCES["margin"](trace.proba[:, k]) for k in range(3)], axis=1)
+    edges = np.broadcast_to(np.array([1, 3, 9]) / 9, (3, 3))
+    thresholds, stages = fit_thresholds(score, trace.losses(y), edges, [0.05], np.ones(len(y)))
+    policy = ConfidenceThreshold("margin").fit(trace, y, cost, 0.05)
+    np.testing.assert_array_equal(policy.thresholds_, thresholds[0])
+    assert policy.stages_ == list(stages[0])
+    assert len(policy.stages_) > 1
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"confidence": "sure"}, "'confidence' parameter"),
+        ({"tuning": "both"}, "'tuning' parameter"),
+        ({"tuning": "per_stage", "epsilon": 1.5}, "'epsilon' parameter"),
+        ({"tuning": "per_stage", "epsilon": -0.1}, "'epsilon' parameter"),
+        ({"tuning": "per_stage", "epsilon": "x"}, "'epsilon' parameter"),
+        ({"epsilon": 0.1}, "`epsilon` needs tuning='per_stage'"),
+    ],
+)
+def test_bad_parameters(params, match):
+    trace, y = recorded(20)
+    with pytest.raises(ValueError, match=match):
+        ConfidenceThreshold(**params).fit(trace, y, FixedCost([1, 3, 9]).fit(3), 0.1)
