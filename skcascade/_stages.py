@@ -1,5 +1,6 @@
 """Live evidence: the stages of fitted members, each run only where it is needed."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,17 +54,8 @@ class Stages:
         self.names = [
             name if member.n_exits == 1 else f"{name}:{exit}" for name, member, exit in self._where
         ]
+        self.n_stages, self.n_classes = len(self._where), len(self.classes)
         self._columns = {name: self._align(name, m.labels) for name, m in self.members}
-
-    @property
-    def n_stages(self):
-        """Number of stages."""
-        return len(self._where)
-
-    @property
-    def n_classes(self):
-        """Number of classes."""
-        return len(self.classes)
 
     def _align(self, name, labels):
         """Columns of the cascade that hold the member's; None where all agree."""
@@ -100,8 +92,9 @@ class Stages:
                 f"Member {name!r} answered probabilities of shape {proba.shape}, expected"
                 f" {shape}: one row a sample, one column a class."
             )
-        # A sum of squares is faster, but it may overflow where no number does (float16).
-        if not (np.isfinite(np.vdot(proba, proba)) or np.isfinite(proba).all()):
+        # The sum is as finite as the numbers are, but where it overflows.
+        total = np.add.reduce(proba, axis=None, dtype=np.float64)
+        if not (math.isfinite(total) or np.isfinite(proba).all()):
             raise ValueError(
                 f"Member {name!r} answered NaN or infinity as a probability. Look at its"
                 " input, or at its training if it is a net."
@@ -214,6 +207,8 @@ class Live:
 
 def num_rows(X):
     """Number of samples in `X`; a dict holds one array per input of a net."""
+    if isinstance(X, np.ndarray) and X.ndim:
+        return len(X)
     return num_rows(next(iter(X.values()))) if isinstance(X, dict) else _num_samples(X)
 
 

@@ -66,6 +66,9 @@ def check_data(cascade, X, y):
         vars(cascade).pop(name, None)  # texts and dicts have neither
     if not isinstance(X, dict):
         validate_data(cascade, X, skip_check_array=True)
+    # The shape[1:2] of arrays that need no check at all.
+    named = hasattr(cascade, "feature_names_in_") or cascade._some_allow_nan
+    cascade._plain_width = None if named else (getattr(cascade, "n_features_in_", None),)
     cascade.classes_, codes = np.unique(y, return_inverse=True)
     if len(cascade.classes_) < 2:
         raise ValueError("`y` holds one class only; a classifier needs at least 2 classes.")
@@ -78,6 +81,8 @@ def check_samples(cascade, X):
     The members check the rest, but for NaN where only some of them would: rows that leave
     early never get to a member that refuses.
     """
+    if isinstance(X, np.ndarray) and X.shape[1:2] == cascade._plain_width and len(X):
+        return X  # the checks below take as long as a small net does for one row
     X = _make_indexable(X)
     if num_rows(X) == 0:
         raise ValueError("Found array with 0 sample(s) in `X`, at least 1 is required.")
@@ -89,10 +94,7 @@ def check_samples(cascade, X):
             " X.reshape(-1, 1) if it has a single feature or X.reshape(1, -1) if it is a"
             " single sample."
         )
-    # Checking names takes as long as a small net takes to answer: not where there are none.
-    plain = isinstance(X, np.ndarray) and not hasattr(cascade, "feature_names_in_")
-    if not (plain and X.shape[1:2] == (getattr(cascade, "n_features_in_", None),)):
-        validate_data(cascade, X, reset=False, skip_check_array=True)
+    validate_data(cascade, X, reset=False, skip_check_array=True)
     if cascade._some_allow_nan and getattr(X, "dtype", None) in (np.float32, np.float64):
         assert_all_finite(X, input_name="X")
     return X

@@ -111,44 +111,61 @@ def stages_in_use(policy, n_stages):
 
 
 def _walk_block(block, policy, in_use):
-    """`walk` over one block of rows, whose evidence fits in memory."""
-    n = block.n_samples
-    seen = np.full((n, block.n_stages, block.n_classes), np.nan, dtype=np.float32)
-    visited = np.zeros((n, block.n_stages), dtype=bool)
+    """`walk` over one block of rows, whose evidence fits in memory.
+
+    A single row that leaves at once is the case where every array counts: what it does not
+    need is made only when somebody goes on.
+    """
+    n, first, last = block.n_samples, in_use[0], in_use[-1]
+    rows = np.arange(n)
+    proba = block.observe(first, rows)
     exits = np.empty(n, dtype=np.intp)
-    everyone = np.arange(n)
-    waiting = {in_use[0]: everyone}  # stage -> the rows that are to visit it, sorted
-    for position, stage in enumerate(in_use):
-        rows = waiting.pop(stage, None)
-        if rows is None:
-            continue
-        where = slice(None) if len(rows) == n else rows  # spares copies
-        visited[where, stage] = True
-        seen[where, stage] = block.observe(stage, rows)
-        exits[where] = stage
-        later = in_use[position + 1 :]
-        if later:
-            to = np.asarray(policy.route(stage, seen[where, : stage + 1]))
-            _send_on(waiting, policy, stage, rows, to, later)
-        if not waiting:
-            break
-    return Walk(seen[everyone, exits], exits, visited)
+    exits.fill(first)
+    visited = np.zeros((n, block.n_stages), dtype=bool)
+    visited[:, first] = True
+    if first == last:
+        return Walk(proba, exits, visited)
+    seen = proba[:, np.newaxis]
+    if first > 0:
+        seen = _with_room(seen, first, first + 1)
+    waiting = {}  # stage -> the rows that are to visit it, sorted
+    _send_on(waiting, policy, first, rows, seen, in_use)
+    if waiting:
+        proba = proba.copy()
+        seen = _with_room(seen, 0, block.n_stages)
+    while waiting:
+        stage = min(waiting)
+        rows = waiting.pop(stage)
+        seen[rows, stage] = proba[rows] = block.observe(stage, rows)
+        exits[rows] = stage
+        visited[rows, stage] = True
+        if stage != last:
+            _send_on(waiting, policy, stage, rows, seen[rows, : stage + 1], in_use)
+    return Walk(proba, exits, visited)
 
 
-def _send_on(waiting, policy, stage, rows, to, later):
+def _with_room(seen, start, n_stages):
+    """NaN of shape (n_rows, n_stages, n_classes) that holds `seen` from stage `start` on."""
+    n, k, n_classes = seen.shape
+    room = np.full((n, n_stages, n_classes), np.nan, dtype=np.float32)
+    room[:, start : start + k] = seen
+    return room
+
+
+def _send_on(waiting, policy, stage, rows, seen, in_use):
     """Let the rows that do not leave wait at the stages they are routed to."""
+    to = np.asarray(policy.route(stage, seen))
     stay = to != EXIT
-    n_sent = np.count_nonzero(stay) if to.shape == rows.shape else -1
-    if n_sent == 0:
+    if to.shape == rows.shape and not stay.any():
         return
-    for k in later:
-        sent = rows[to == k] if n_sent > 0 else rows[:0]
-        if sent.size:
-            n_sent -= sent.size
-            waiting[k] = np.sort(np.r_[waiting[k], sent]) if k in waiting else sent
-    if n_sent != 0:
+    later = [k for k in in_use if k > stage]
+    if to.shape != rows.shape or not np.isin(to[stay], later).all():
         raise ValueError(
             f"`route` of {type(policy).__name__} must return EXIT ({EXIT}) or one of the later"
             f" stages in use {later} for each of the {len(rows)} rows at stage {stage}, got an"
             f" array of shape {to.shape} with {np.unique(to)[:5].tolist()}."
         )
+    for k in later:
+        sent = rows[to == k]
+        if sent.size:
+            waiting[k] = np.sort(np.r_[waiting[k], sent]) if k in waiting else sent

@@ -20,23 +20,17 @@ from skcascade.policies._threshold import ThresholdRules, cut_places, fit_thresh
 EIGHTHS = st.integers(0, 8).map(lambda i: i / 8)
 
 
-def matrix(draw, elements, *shape):
-    return np.array([draw(elements) for _ in range(np.prod(shape))]).reshape(shape)
-
-
 @st.composite
-def problems(draw, n_stages=None, weights=True):
+def problems(draw, n_stages=None):
     """score, loss (n_samples, n_stages), edges (n_stages, n_stages), alpha, weight."""
     n_stages = n_stages or draw(st.integers(1, 3))
-    n = draw(st.integers(1, 7))
-    score = matrix(draw, EIGHTHS, n, n_stages)
-    loss = matrix(draw, st.sampled_from([0.0, 0.0, 1.0, 1.0, 0.5]), n, n_stages)
-    edges = matrix(draw, EIGHTHS, n_stages, n_stages)
-    alpha = draw(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0, 2.0]))
-    weight = np.ones(n)
-    if weights:
-        weight = matrix(draw, st.integers(1, 3), n).astype(float)
-    return score, loss, edges, alpha, weight
+    n, levels = draw(st.integers(1, 7)), draw(st.sampled_from([2, 4, 8]))  # few levels: many ties
+    alpha = draw(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    score = rng.integers(0, levels + 1, size=(n, n_stages)) / levels
+    loss = rng.choice([0.0, 0.0, 1.0, 1.0, 0.5], size=(n, n_stages))
+    edges = rng.integers(0, 9, size=(n_stages, n_stages)) / 8
+    return score, loss, edges, alpha, rng.integers(1, 4, size=n).astype(float)
 
 
 def objective(problem, stages, thresholds):

@@ -1,7 +1,9 @@
 """What every exit policy is: a map from what has been seen to the next stage."""
 
+from copy import copy
+
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
 from .._walk import EXIT, stages_in_use, walk
 
@@ -94,7 +96,7 @@ class BaseExitPolicy(BaseEstimator):
         return self
 
     def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Clones fitted and pruned at each of several prices.
+        """Copies fitted and pruned at each of several prices.
 
         This is what the choice of the operating point calls. Override it where many
         prices can be solved together faster than one by one.
@@ -121,7 +123,8 @@ class BaseExitPolicy(BaseEstimator):
 
         path = []
         for alpha in alphas:
-            policy = clone(self).fit(trace, y, cost, alpha, sample_weight)
+            # Not a clone: what `fine_tune` learnt is to stay.
+            policy = copy(self).fit(trace, y, cost, alpha, sample_weight)
             path.append(_prune(policy, trace.n_stages, lambda p: objective(p, alpha)))  # noqa: B023
         return path
 
@@ -162,15 +165,14 @@ class BaseExitPolicy(BaseEstimator):
         """The stage in use that follows `stage`."""
         if self.stages_ is None:
             return stage + 1
-        return next(k for k in self.stages_ if k > stage)
+        return min(k for k in self.stages_ if k > stage)
 
 
 def use_stages(policy, stages):
-    """A copy of a fitted `policy` that uses only `stages`."""
-    copy = clone(policy)
-    vars(copy).update(vars(policy))
-    copy.stages_ = None if stages is None else list(stages)
-    return copy
+    """A copy of a fitted `policy` that uses only `stages`, a sorted sequence."""
+    same = copy(policy)
+    same.stages_ = list(stages)
+    return same
 
 
 def _prune(policy, n_stages, objective):

@@ -1,9 +1,9 @@
 """Leave when the stage is confident enough (Berestizshevsky & Even)."""
 
+from copy import copy
 from numbers import Real
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._walk import walk
@@ -108,7 +108,7 @@ class ConfidenceThreshold(BaseExitPolicy):
         return self
 
     def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Clones fitted at each of several prices, all prices at once.
+        """Copies fitted at each of several prices, all prices at once.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class ConfidenceThreshold(BaseExitPolicy):
         return [candidates[i] for i in best]
 
     def _at(self, thresholds, stages):
-        policy = clone(self)
+        policy = copy(self)
         policy.thresholds_ = np.asarray(thresholds, dtype=float)
         policy.stages_ = [int(k) for k in stages]
         return policy
