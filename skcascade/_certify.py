@@ -85,7 +85,7 @@ def certified(search, target, confidence_level, trace, y, cost):
         if log_capital(fresh, test.bound, test.upper, stake) < needed:
             break
         passed = index
-    if passed == test.fallback:
+    if passed == test.fallback and len(test.order):
         _warn(search, test, needed)
     return passed
 
@@ -153,5 +153,5 @@ def _warn(search, test, needed):
         "No operating point could be certified: the answer is one stage alone, which needs"
         " no proof." + advice,
         CascadeWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -169,6 +169,13 @@ def n_fits(log):
 # --- kinds of members ---------------------------------------------------------------
 
 
+def fitted_net():
+    """A raw net that learnt its codes, the same in every run."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return raw_net().fit(X.astype(np.float32), Y)
+
+
 KINDS = {
     "scikit-learn": lambda: GaussianNB(),
     "pipeline": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
@@ -178,7 +185,7 @@ KINDS = {
     "raw net at the end of a pipeline": lambda: make_pipeline(
         StandardScaler(), FunctionTransformer(np.float32), raw_net()
     ),
-    "frozen raw net": lambda: FrozenEstimator(raw_net().fit(X.astype(np.float32), Y)),
+    "frozen raw net": lambda: FrozenEstimator(fitted_net()),
     "module": lambda: nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)),
     "module class": lambda: Logits,
     "TorchClassifier": lambda: torch_member(),

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode
 
-from skcascade.nets import MLP, BasicBlock, CifarResNet, Standardized  # noqa: E402
+from skcascade.nets import MLP, BasicBlock, CifarResNet, Standardized
 
 
 def count_macs(net, *shape):

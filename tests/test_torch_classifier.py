@@ -14,18 +14,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sklearn.base import clone  # noqa: E402
-from sklearn.datasets import make_blobs, make_classification  # noqa: E402
-from sklearn.exceptions import NotFittedError  # noqa: E402
-from sklearn.model_selection import GridSearchCV  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
-from skorch.callbacks import Callback  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+from sklearn.base import clone
+from sklearn.datasets import make_blobs, make_classification
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from skcascade.exceptions import CascadeWarning  # noqa: E402
-from skcascade.members import TorchClassifier  # noqa: E402
-from skcascade.nets import MLP, CifarResNet  # noqa: E402
+from skcascade.exceptions import CascadeWarning
+from skcascade.members import TorchClassifier
+from skcascade.nets import MLP, CifarResNet
 
 X, Y = make_classification(200, 6, n_informative=4, n_classes=3, random_state=0)
 RNG = np.random.default_rng(0)
@@ -253,11 +253,11 @@ def test_schedule_and_callbacks(schedule):
 
 def test_reproducible_and_global_generators_untouched():
     torch.manual_seed(3)
-    np.random.seed(3)  # noqa: NPY002
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(3)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
     first = quick().fit(X, Y).predict_proba(X)
     assert torch.equal(torch.get_rng_state(), states[0])
-    np.testing.assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], states[1])
     torch.rand(5)
     np.testing.assert_array_equal(quick().fit(X, Y).predict_proba(X), first)
     assert not np.array_equal(quick(random_state=1).fit(X, Y).predict_proba(X), first)

@@ -26,8 +26,9 @@ __all__ = ["ThresholdRules", "fit_thresholds"]
 
 #: Up to this many stages every subset is tried, beyond it stages are eliminated one by one.
 EXHAUSTIVE_STAGES = 8
-#: Subsets of stages are compared on this many rows, the best of them then on all rows.
+#: Subsets of stages are compared on this many rows, the best few of them then on all rows.
 SCREEN_ROWS = 4_000
+N_BEST = 3
 #: Elements of the arrays (prices x rows) that are worked on at once, so that they stay in cache.
 CHUNK = 2**17
 MAX_SWEEPS = 20
@@ -58,40 +59,56 @@ def fit_thresholds(score, loss, edges, alphas, weight):
     """
     alphas = np.asarray(alphas, dtype=float)
     rules = ThresholdRules(score, loss, edges, weight)
-    subsets = _subsets_worth_trying(rules, alphas)
-    thresholds, stages = _best_of(rules, alphas, subsets)
+    search = _eliminate if rules.n_stages > EXHAUSTIVE_STAGES else _shortlist
+    thresholds, stages = _best_of(rules, alphas, search(rules.screen(), alphas))
     return _interpolated(rules, alphas, thresholds, stages), stages
 
 
-def _subsets_worth_trying(rules, alphas):
-    """Subsets of the stages, cheap to enumerate or found on a part of the rows."""
-    n_stages = rules.n_stages
-    if n_stages > EXHAUSTIVE_STAGES:
-        return sorted({_eliminate(rules.screen(), alpha, n_stages) for alpha in alphas})
-    subsets = [s for m in range(1, n_stages + 1) for s in combinations(range(n_stages), m)]
-    if rules.n_samples > SCREEN_ROWS:
-        return _shortlist(rules.screen(), alphas, subsets)
-    return subsets
+def _shortlist(rules, alphas):
+    """For each subset of the stages, the prices (indices) at which it is among the best.
+
+    Subsets are ranked by the first sweep, in which every stage is fitted as if all samples
+    got there.
+    """
+    stages = range(rules.n_stages)
+    subsets = [s for m in range(1, rules.n_stages + 1) for s in combinations(stages, m)]
+    values = np.stack([rules.solve(subset, alphas, max_sweeps=1)[1] for subset in subsets])
+    ranks = values.argsort(axis=0, kind="stable").argsort(axis=0)
+    return {subset: np.flatnonzero(rank < N_BEST) for subset, rank in zip(subsets, ranks)}
 
 
-def _best_of(rules, alphas, subsets):
-    """The best of `subsets` at each price, with its thresholds."""
+def _eliminate(rules, alphas):
+    """The same by backward elimination: drop the stage that is missed least, while it pays."""
+    left = dict.fromkeys([tuple(range(rules.n_stages))], np.arange(len(alphas)))
+    values = rules.solve(*left, alphas)[1]
+    found = {}
+    while left:
+        subset, at = left.popitem()
+        shorter = [tuple(k for k in subset if k != out) for out in subset if len(subset) > 1]
+        tried = np.array([rules.solve(s, alphas[at])[1] for s in shorter] or [at * np.inf])
+        pays = tried.min(axis=0) <= values[at]
+        values[at[pays]] = tried.min(axis=0)[pays]
+        found[subset] = np.append(found.get(subset, at[:0]), at[~pays])
+        for i in np.unique(tried.argmin(axis=0)[pays]):
+            mine = at[pays & (tried.argmin(axis=0) == i)]
+            left[shorter[i]] = np.append(left.get(shorter[i], at[:0]), mine)
+    return found
+
+
+def _best_of(rules, alphas, chances):
+    """The best of the subsets at each of the prices where they have a chance."""
     value = np.full(len(alphas), np.inf)
-    best = np.zeros(len(alphas), dtype=int)
+    best = [()] * len(alphas)
     thresholds = np.full((len(alphas), rules.n_stages), np.inf)
-    for i, subset in enumerate(subsets):
-        cuts, objective = rules.solve(subset, alphas)
-        # An equal objective with more stages is no reason to run more stages.
-        better = objective < value - 1e-12
-        value[better], best[better], thresholds[better] = objective[better], i, cuts[better]
-    return thresholds, [subsets[i] for i in best]
-
-
-def _shortlist(rules, alphas, subsets, n_best=3):
-    """The subsets among the `n_best` at any of the prices."""
-    values = np.stack([rules.solve(subset, alphas)[1] for subset in subsets])
-    ranks = values.argsort(axis=0, kind="stable")[:n_best]
-    return [subsets[i] for i in np.unique(ranks)]
+    for subset, at in sorted(chances.items(), key=lambda item: len(item[0])):
+        if at.size:
+            cuts, objective = rules.solve(subset, alphas[at])
+            # An equal objective with more stages is no reason to run more stages.
+            better = objective < value[at] - 1e-12
+            value[at[better]], thresholds[at[better]] = objective[better], cuts[better]
+            for i in at[better]:
+                best[i] = subset
+    return thresholds, best
 
 
 def _interpolated(rules, alphas, thresholds, stages):
@@ -114,21 +131,6 @@ def _interpolated(rules, alphas, thresholds, stages):
     return smooth
 
 
-def _eliminate(rules, alpha, n_stages):
-    """Backward elimination of stages at one price."""
-    alphas = np.array([alpha])
-    best = tuple(range(n_stages))
-    value = rules.solve(best, alphas)[1][0]
-    while len(best) > 1:
-        shorter = [tuple(k for k in best if k != out) for out in best]
-        values = [rules.solve(subset, alphas)[1][0] for subset in shorter]
-        if min(values) > value:
-            break
-        value = min(values)
-        best = shorter[int(np.argmin(values))]
-    return best
-
-
 class ThresholdRules:
     """The sorted evidence, and the cuts it gives for a subset of the stages."""
 
@@ -144,17 +146,17 @@ class ThresholdRules:
         rows = np.random.default_rng(0).choice(self.n_samples, SCREEN_ROWS, replace=False)
         return ThresholdRules(self.score[rows], self.loss[rows], self.edges, self.weight[rows])
 
-    def solve(self, stages, alphas):
+    def solve(self, stages, alphas, max_sweeps=MAX_SWEEPS):
         """Thresholds (n_alphas, n_stages) and objective (n_alphas,) of a subset of stages."""
         size = max(1, CHUNK // self.n_samples)
         parts = [
-            self._solve(stages, alphas[i : i + size, np.newaxis])
+            self._solve(stages, alphas[i : i + size, np.newaxis], max_sweeps)
             for i in range(0, len(alphas), size)
         ]
         thresholds, objective = zip(*parts)
         return np.concatenate(thresholds), np.concatenate(objective)
 
-    def _solve(self, stages, alpha):
+    def _solve(self, stages, alpha, max_sweeps):
         thresholds = np.full((len(alpha), self.n_stages), np.inf)
         entry = alpha[:, 0] * self.edges[0, stages[0]]
         if len(stages) == 1:
@@ -162,7 +164,7 @@ class ThresholdRules:
             return thresholds, entry + loss
         leaves = {}  # stage -> who leaves there if it gets there (n_alphas, n_samples)
         value = np.full(len(alpha), np.inf)
-        for _ in range(MAX_SWEEPS):
+        for _ in range(max_sweeps):
             cuts, to_go = self._sweep(stages, alpha, leaves)
             objective = entry + to_go @ self.weight / self.weight.sum()
             better = objective < value - 1e-12
@@ -199,9 +201,12 @@ class ThresholdRules:
     def _cut(self, stage, gain):
         """Thresholds (n_alphas,) that minimise the sum of `gain` over who leaves."""
         order, ends, cuts = self._order(stage)
-        total = np.cumsum(gain[:, order], axis=1)[:, ends]
+        total = gain.take(order, axis=1)
+        np.cumsum(total, axis=1, out=total)
+        if len(ends) < len(order):
+            total = total.take(ends, axis=1)
         at = total.argmin(axis=1)
-        lowest = np.take_along_axis(total, at[:, np.newaxis], axis=1)[:, 0]
+        lowest = total[np.arange(len(at)), at]
         return np.where(lowest < 0, cuts[at], np.inf)
 
     def share_above(self, stage, cuts):
@@ -238,12 +243,14 @@ def cut_places(score):
     ends : ndarray of shape (n_cuts,)
         Positions in `order` of the last sample of each run of equal scores: equal scores
         leave together.
-    cuts : ndarray of shape (n_cuts,), float64
+    cuts : ndarray of shape (n_cuts,)
         Thresholds midway to the next lower score, so that rounding flips nobody; the last
-        is -inf.
+        is -inf. Of the type of the scores, so that nothing depends on how they are compared.
     """
     order = np.argsort(-score)  # equal scores leave together, their order is nobody's business
-    falling = score[order].astype(float)
+    falling = score[order]
     ends = np.append(np.flatnonzero(falling[:-1] > falling[1:]), len(score) - 1)
-    cuts = np.append((falling[ends[:-1]] + falling[ends[:-1] + 1]) / 2, -np.inf)
+    upper, lower = falling[ends[:-1]], falling[ends[:-1] + 1]
+    middle = (upper + lower) / 2
+    cuts = np.append(np.where(middle > lower, middle, upper), np.array(-np.inf, score.dtype))
     return order, ends, cuts
