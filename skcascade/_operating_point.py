@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from ._certify import certified
 from ._curve import TradeoffCurve, curve_of
-from ._walk import walk
+from ._walk import stages_in_use, walk
 from .costs._fixed import check_cost
 from .policies._base import use_stages
 
@@ -176,7 +176,7 @@ class Search(NamedTuple):
         # Rows are in stratified order from here on, so that every fifth of them is a fold.
         searched, codes = trace.rows(rows), y[rows]
         policies, alphas = candidates(policy, searched, codes, cost, weight)
-        curve = _cross_fit(policy, searched, codes, cost, weight, alphas)
+        curve = _cross_fit(policy, searched, codes, cost, weight, policies, alphas)
         return cls(policies, curve, rows, fresh, not certify and len(rows) < found)
 
     def alone(self, stage):
@@ -201,7 +201,7 @@ def _stratified(y, rng):
     return by_class[np.argsort(share)]
 
 
-def _cross_fit(policy, trace, y, cost, weight, alphas):
+def _cross_fit(policy, trace, y, cost, weight, policies, alphas):
     """Curve of the candidates, each sample judged by a fit that did not see it."""
     fold = np.arange(len(y)) % N_FOLDS
     shape = len(alphas), len(y)
@@ -217,6 +217,11 @@ def _cross_fit(policy, trace, y, cost, weight, alphas):
             losses[j, test] = stage_losses[test, way.exit]
             prices[j, test] = cost.path_cost(way.visited)
             exits[j, test] = way.exit
+    for j, candidate in enumerate(policies):
+        in_use = stages_in_use(candidate, trace.n_stages)
+        if len(in_use) == 1:  # nothing was tuned: it is that stage, whatever the folds made of it
+            losses[j], exits[j] = stage_losses[:, in_use[0]], in_use[0]
+            prices[j] = cost.edge_costs_[0, in_use[0]]
     return curve_of(alphas, losses, prices, exits, stage_losses, cost, weight)
 
 
@@ -273,6 +278,20 @@ class Tuning:
         else:
             index = target.choose(search.curve) if self.policy.tunable else 0
         return copy(self._polished(search, index)), search, index
+
+    def replay(self, policy):
+        """What `policy` does on all rows of the trace, as a curve of one point."""
+        losses = self.trace.losses(self.y)
+        way = walk(self.trace, policy)
+        return curve_of(
+            [np.nan],
+            losses[np.arange(len(self.y)), way.exit][np.newaxis],
+            self.cost.path_cost(way.visited)[np.newaxis],
+            way.exit[np.newaxis],
+            losses,
+            self.cost,
+            np.ones(len(self.y)) if self.sample_weight is None else self.sample_weight,
+        )
 
     def _polished(self, search, index):
         alpha = search.curve.alpha[index]

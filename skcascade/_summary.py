@@ -8,7 +8,7 @@ from .utils._sklearn import _VisualBlock
 __all__ = ["cascade_block", "summarize"]
 
 
-def summarize(names, policy, curve, index):
+def summarize(names, policy, curve, index, exits=None):
     """Table of the stages at point `index` of `curve`, and the verdict.
 
     Parameters
@@ -19,38 +19,42 @@ def summarize(names, policy, curve, index):
         Fitted.
     curve : TradeoffCurve
     index : int
+    exits : TradeoffCurve, default=None
+        One point that tells who leaves where; None: the point of `curve` does.
 
     Returns
     -------
     text : str
     """
     in_use = stages_in_use(policy, len(names))
+    rates, right = curve.exit_rates[index], curve.exit_accuracy[index]
+    if exits is not None:
+        rates, right = exits.exit_rates[0], exits.exit_accuracy[0]
     width = max(7, *map(len, names))
     lines = [f"{'stage':<{width}}  accuracy     cost  leave here  accuracy of those"]
     for k, name in enumerate(names):
         row = f"{name:<{width}}  {curve.stage_accuracy[k]:8.4f}  {curve.stage_cost[k]:7.4f}"
-        if k in in_use:
-            row += f"  {curve.exit_rates[index, k]:10.1%}  {curve.exit_accuracy[index, k]:17.4f}"
-        else:
-            row += f"  {'not used':>10}"
+        row += f"  {rates[k]:10.1%}" if k in in_use else f"  {'not used':>10}"
+        row += f"  {right[k]:17.4f}" if k in in_use and rates[k] > 0 else ""
         lines.append(row)
     total = f"{'cascade':<{width}}  {curve.accuracy[index]:8.4f}  {curve.relative_cost[index]:7.4f}"
-    return "\n".join([*lines, total, "", verdict(names, curve, index, len(in_use))])
+    return "\n".join([*lines, total, "", verdict(names, curve, index, rates)])
 
 
-def verdict(names, curve, index, n_in_use):
+def verdict(names, curve, index, rates):
     """Whether the cascade is worth having over its reference stage."""
     reference = curve.reference
     name, accuracy = names[reference], curve.stage_accuracy[reference]
-    if n_in_use == 1:
-        k = int(np.argmax(curve.exit_rates[index]))
+    k = int(np.argmax(rates))
+    if rates[k] > 1 - 1e-12:
         return (
             f"One stage alone is as good: no cascade serves this operating point better than"
             f" {names[k]!r} on its own."
         )
-    share = curve.relative_cost[index] / curve.stage_cost[reference]
+    cost, alone = curve.relative_cost[index], curve.stage_cost[reference]
+    paid = f"{cost / alone:.0%} of the cost of" if alone > 0 else "dearer than"
     return (
-        f"Worth a cascade: {share:.0%} of the cost of {name!r} alone, the most accurate stage,"
+        f"Worth a cascade: {paid} {name!r} alone, the most accurate stage,"
         f" for {curve.accuracy[index] - accuracy:+.4f} accuracy on held-out data."
     )
 

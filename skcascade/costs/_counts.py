@@ -7,55 +7,54 @@ As for nets, elementwise functions (exponentials, activations, softmax), biases 
 normalisation of the answer count as 0. Counts are per row, of one `predict_proba` of a fitted
 estimator: p features, C classes, K rows of `coef_` (1 or C), T trees.
 
-=============================================  ===============================================
-Estimator                                      Count
-=============================================  ===============================================
-LogisticRegression, LogisticRegressionCV,      K p
-SGDClassifier, Perceptron, LinearSVC,
-RidgeClassifier, RidgeClassifierCV,
-LinearDiscriminantAnalysis
-QuadraticDiscriminantAnalysis                  sum over classes of rank (p + 1)
-GaussianNB                                     2 C p (square, scale and add)
-MultinomialNB, ComplementNB, CategoricalNB     C p
-BernoulliNB                                    C p, and p to binarize
-NearestCentroid                                C p
-MLPClassifier                                  number of weights: sum of inputs x outputs
-KNeighbors-, RadiusNeighborsClassifier         p n_samples_fit: brute force, whatever tree is used
-SVC, NuSVC                                     n_SV p + n_SV (C - 1)
-GaussianProcessClassifier                      n_samples_fit (p + n_samples_fit) a binary problem
-DummyClassifier                                0
-DecisionTree-, ExtraTree- (also regressors)    comparisons on the way of a training sample, mean
-RandomForest-, ExtraTreesClassifier            sum over trees of (comparisons + C)
-GradientBoostingClassifier                     sum over trees of (comparisons + 1), and `init_`
-HistGradientBoostingClassifier                 sum over trees of (comparisons + 1)
-AdaBoost-, Bagging-, VotingClassifier          sum over parts of (part + C)
-CalibratedClassifierCV                         sum over folds of (part + C)
-StackingClassifier                             its parts and its final estimator
-OneVsRest-, OneVsOneClassifier                 its parts
-Pipeline, FeatureUnion, ColumnTransformer      its parts, each on the data that reach it
-GridSearchCV, RandomizedSearchCV,              the estimator inside
-FrozenEstimator, SelfTrainingClassifier,
-RFE, RFECV, TunedThresholdClassifierCV,
-FixedThresholdClassifier
-skorch nets, TorchClassifier                   as run, by torch's own counter, fused kernels off
----------------------------------------------  -----------------------------------------------
-StandardScaler, MinMaxScaler, MaxAbsScaler,    p
-RobustScaler, PowerTransformer, Binarizer,
-SimpleImputer, MissingIndicator,
-OneHotEncoder, OrdinalEncoder, TargetEncoder
-Normalizer                                     2 p
-QuantileTransformer, KBinsDiscretizer          bisection: sum over features of log2(bins)
-PolynomialFeatures                             number of output features
-PCA, IncrementalPCA, TruncatedSVD, FastICA,    n_components p (sparse projections: their
-random projections, neighbourhood components   non-zeros)
-Nystroem; RBFSampler                           n_components (p + n_components); n_components p
-Feature selection                              0
-FunctionTransformer                            p (0 if it has no function)
-CountVectorizer, HashingVectorizer             tokens of a text, mean
-TfidfVectorizer                                2 tokens of a text, mean
-TfidfTransformer                               non-zeros of a row, mean
-DictVectorizer, FeatureHasher                  entries of a row, mean
-=============================================  ===============================================
+==================================================  ==============================================
+Count                                               Estimator
+==================================================  ==============================================
+K p                                                 LogisticRegression, LogisticRegressionCV,
+                                                    SGDClassifier, Perceptron, LinearSVC,
+                                                    RidgeClassifier, RidgeClassifierCV,
+                                                    LinearDiscriminantAnalysis
+sum over classes of rank (p + 1)                    QuadraticDiscriminantAnalysis
+2 C p (square, scale and add)                       GaussianNB
+C p                                                 MultinomialNB, ComplementNB, CategoricalNB
+C p, and p to binarize                              BernoulliNB
+C p                                                 NearestCentroid
+number of weights: sum of inputs x outputs          MLPClassifier
+p n_samples_fit: brute force, whatever is used      KNeighbors-, RadiusNeighborsClassifier
+n_SV p + n_SV (C - 1)                               SVC, NuSVC
+n_samples_fit (p + n_samples_fit), binary problem   GaussianProcessClassifier
+0                                                   DummyClassifier
+comparisons on the way of a training sample, mean   DecisionTree-, ExtraTree- (also regressors)
+sum over trees of (comparisons + C)                 RandomForest-, ExtraTreesClassifier
+sum over trees of (comparisons + 1), and `init_`    GradientBoostingClassifier
+sum over trees of (comparisons + 1)                 HistGradientBoostingClassifier
+sum over parts of (part + C)                        AdaBoost-, Bagging-, VotingClassifier
+sum over folds of (part + C)                        CalibratedClassifierCV
+its parts and its final estimator                   StackingClassifier
+its parts                                           OneVsRest-, OneVsOneClassifier
+its parts, each on the data that reach it           Pipeline, FeatureUnion, ColumnTransformer
+the estimator inside                                GridSearchCV, RandomizedSearchCV,
+                                                    FrozenEstimator, SelfTrainingClassifier,
+                                                    RFE, RFECV, TunedThresholdClassifierCV,
+                                                    FixedThresholdClassifier
+as run, by torch's own counter, fused kernels off   skorch nets, TorchClassifier
+p                                                   StandardScaler, MinMaxScaler, MaxAbsScaler,
+                                                    RobustScaler, PowerTransformer, Binarizer,
+                                                    SimpleImputer, MissingIndicator,
+                                                    OneHotEncoder, OrdinalEncoder, TargetEncoder
+2 p                                                 Normalizer
+bisection: sum over features of log2(bins)          QuantileTransformer, KBinsDiscretizer
+number of output features                           PolynomialFeatures
+n_components p (sparse projections: non-zeros)      PCA, IncrementalPCA, TruncatedSVD, FastICA,
+                                                    random projections, neighbourhood components
+n_components (p + n_components); n_components p     Nystroem; RBFSampler
+0                                                   Feature selection
+p (0 if it has no function)                         FunctionTransformer
+tokens of a text, mean                              CountVectorizer, HashingVectorizer
+2 tokens of a text, mean                            TfidfVectorizer
+non-zeros of a row, mean                            TfidfTransformer
+entries of a row, mean                              DictVectorizer, FeatureHasher
+==================================================  ==============================================
 
 Sparse rows: where scikit-learn skips zeros (linear models, discrete naive Bayes, the first
 layer of MLPClassifier, SVC, neighbours, projections, scalers), p is the mean number of stored

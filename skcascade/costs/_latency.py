@@ -4,7 +4,7 @@ import sys
 from time import perf_counter
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from .._stages import num_rows, take
 from ._base import BaseCostModel
@@ -167,7 +167,8 @@ def fit_affine(sizes, seconds):
     # A call shorter than the clock can tell must not get an infinite weight.
     weight = 1 / np.maximum(seconds, seconds.max() * 1e-6)
     lines = np.column_stack([np.ones_like(sizes), sizes])
-    fixed, slope = nnls(lines * weight[:, None], seconds * weight)[0]
+    rows = lines * weight[:, None], seconds * weight
+    fixed, slope = lsq_linear(*rows, bounds=(0, np.inf), method="bvls").x
     return float(fixed), float(slope)
 
 

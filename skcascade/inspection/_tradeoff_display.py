@@ -39,8 +39,8 @@ class TradeoffDisplay:
     >>> X, y = load_digits(return_X_y=True)
     >>> cascade = make_cascade(GaussianNB(), LogisticRegression(max_iter=5000), random_state=0)
     >>> display = TradeoffDisplay.from_estimator(cascade.fit(X, y))
-    >>> display.line_.get_xdata().max().round(1)
-    np.float64(1.0)
+    >>> round(float(display.stages_.get_offsets()[-1, 0]), 2)
+    1.0
     """
 
     def __init__(self, curve, stage_names, index=None):
