@@ -22,7 +22,7 @@ from .policies._base import use_stages
 __all__ = ["OperatingPoint", "Search", "Tuning", "check_weight", "fit_policy"]
 
 
-N_FOLDS = 5
+N_FOLDS = 7
 #: Candidates are searched on at most this many rows; the chosen one is polished on all.
 SEARCH_ROWS = 20_000
 #: Prices of the candidates, in units of accuracy per full run of the last stage.
@@ -173,7 +173,7 @@ class Search(NamedTuple):
         found = len(rows)
         rows = rows[_stratified(y[rows], rng)][:SEARCH_ROWS]
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
-        # Rows are in stratified order from here on, so that every fifth of them is a fold.
+        # Rows are in stratified order from here on, so that every seventh of them is a fold.
         searched, codes = trace.rows(rows), y[rows]
         policies, alphas = candidates(policy, searched, codes, cost, weight)
         curve = _cross_fit(policy, searched, codes, cost, weight, policies, alphas)

@@ -38,7 +38,7 @@ def summarize(names, policy, curve, index, exits=None):
         row += f"  {right[k]:17.4f}" if k in in_use and rates[k] > 0 else ""
         lines.append(row)
     total = f"{'cascade':<{width}}  {curve.accuracy[index]:8.4f}  {curve.relative_cost[index]:7.4f}"
-    return "\n".join([*lines, total, "", verdict(names, curve, index, rates)])
+    return "\n".join([*lines, total, verdict(names, curve, index, rates)])
 
 
 def verdict(names, curve, index, rates):

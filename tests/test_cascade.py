@@ -1141,7 +1141,7 @@ def test_verbose_names_members(capsys):
 def test_summary_of_a_cascade_that_is_worth_it():
     proba, y = sure_or_not(right_if_not=0.5)
     cascade = recorded(cv=0.5).fit(proba, y)
-    head, small, large, total, _, verdict = cascade.summary().splitlines()
+    head, small, large, total, verdict = cascade.summary().splitlines()
     assert head.split() == "stage accuracy cost leave here accuracy of those".split()
     name, accuracy, cost, leave, accuracy_there = small.split()
     assert (name, cost, accuracy_there) == ("stage0", "0.1000", "1.0000")

@@ -135,8 +135,9 @@ class ThresholdRules:
     """The sorted evidence, and the cuts it gives for a subset of the stages."""
 
     def __init__(self, score, loss, edges, weight):
-        self.score, self.loss, self.edges, self.weight = score, loss, edges, weight
-        self.n_samples, self.n_stages = score.shape
+        self.score, self.loss = np.ascontiguousarray(score.T), np.ascontiguousarray(loss.T)
+        self.edges, self.weight = edges, weight
+        self.n_stages, self.n_samples = self.score.shape
         self._sorted = {}
 
     def screen(self):
@@ -144,7 +145,8 @@ class ThresholdRules:
         if self.n_samples <= SCREEN_ROWS:
             return self
         rows = np.random.default_rng(0).choice(self.n_samples, SCREEN_ROWS, replace=False)
-        return ThresholdRules(self.score[rows], self.loss[rows], self.edges, self.weight[rows])
+        score, loss = self.score[:, rows].T, self.loss[:, rows].T
+        return ThresholdRules(score, loss, self.edges, self.weight[rows])
 
     def solve(self, stages, alphas, max_sweeps=MAX_SWEEPS):
         """Thresholds (n_alphas, n_stages) and objective (n_alphas,) of a subset of stages."""
@@ -160,17 +162,19 @@ class ThresholdRules:
         thresholds = np.full((len(alpha), self.n_stages), np.inf)
         entry = alpha[:, 0] * self.edges[0, stages[0]]
         if len(stages) == 1:
-            loss = np.average(self.loss[:, stages[0]], weights=self.weight)
+            loss = np.average(self.loss[stages[0]], weights=self.weight)
             return thresholds, entry + loss
         leaves = {}  # stage -> who leaves there if it gets there (n_alphas, n_samples)
         value = np.full(len(alpha), np.inf)
+        open_ = np.arange(len(alpha))  # prices that the last sweep still improved
         for _ in range(max_sweeps):
-            cuts, to_go = self._sweep(stages, alpha, leaves)
-            objective = entry + to_go @ self.weight / self.weight.sum()
-            better = objective < value - 1e-12
-            thresholds[better], value[better] = cuts[better], objective[better]
+            cuts, to_go = self._sweep(stages, alpha[open_], leaves)
+            objective = entry[open_] + to_go @ self.weight / self.weight.sum()
+            better = objective < value[open_] - 1e-12
             if not better.any():
                 break
+            open_, leaves = open_[better], {k: mask[better] for k, mask in leaves.items()}
+            thresholds[open_], value[open_] = cuts[better], objective[better]
         return thresholds, value
 
     def _sweep(self, stages, alpha, leaves):
@@ -180,14 +184,14 @@ class ThresholdRules:
         empty in the first sweep, where every stage is fitted as if all samples got there.
         """
         thresholds = np.full((len(alpha), self.n_stages), np.inf)
-        to_go = np.broadcast_to(self.loss[:, stages[-1]], (len(alpha), self.n_samples))
+        to_go = np.broadcast_to(self.loss[stages[-1]], (len(alpha), self.n_samples))
         reach = self._reach(stages, alpha, leaves)
         for stage, after in zip(stages[-2::-1], stages[:0:-1]):
             to_go = to_go + alpha * self.edges[stage + 1, after]
-            gain = (self.loss[:, stage] - to_go) * reach[stage]
+            gain = (self.loss[stage] - to_go) * reach[stage]
             thresholds[:, stage] = self._cut(stage, gain)
-            leaves[stage] = self.score[:, stage] >= thresholds[:, stage, np.newaxis]
-            to_go = np.where(leaves[stage], self.loss[:, stage], to_go)
+            leaves[stage] = self.score[stage] >= thresholds[:, stage, np.newaxis]
+            to_go = np.where(leaves[stage], self.loss[stage], to_go)
         return thresholds, to_go
 
     def _reach(self, stages, alpha, leaves):
@@ -225,7 +229,7 @@ class ThresholdRules:
     def _order(self, stage):
         """Samples by falling score, where runs of equal scores end, and the cut there."""
         if stage not in self._sorted:
-            self._sorted[stage] = cut_places(self.score[:, stage])
+            self._sorted[stage] = cut_places(self.score[stage])
         return self._sorted[stage]
 
 
