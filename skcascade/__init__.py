@@ -1,9 +1,10 @@
 """Cascades of classifiers: the accuracy of the big one at a fraction of its cost."""
 
-from ._cascade import CascadeClassifier, make_cascade
+from ._cascade import CascadeClassifier
 from ._curve import TradeoffCurve
-from ._operating_point import fit_policy
+from ._make_cascade import make_cascade
 from ._trace import Trace
+from ._tuning import fit_policy
 from ._walk import EXIT, Walk, walk
 
 __version__ = "0.1.0"

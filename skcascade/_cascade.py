@@ -1,19 +1,19 @@
 """The estimator: split, fit members, price them, tune the policy; then walk."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ._fitting import Data, MemberFitter, fit_and_record, split_rows
-from ._operating_point import OperatingPoint, Tuning, check_weight
+from ._operating_point import OperatingPoint
 from ._stages import Live
 from ._summary import cascade_block, summarize
+from ._tuning import Tuning, check_weight
 from ._validation import (
     check_data,
     check_members,
@@ -24,14 +24,12 @@ from ._validation import (
     seeded_policy,
 )
 from ._walk import walk
-from .costs import BaseCostModel, FixedCost, MacsCost
-from .costs._fixed import check_cost
-from .exceptions import CascadeWarning, UncountableError
+from .costs import BaseCostModel
 from .members._adapters import adapt, as_estimator, thaw
 from .policies import BaseExitPolicy, ConfidenceThreshold
 from .utils._sklearn import CallbackSupportMixin, _BaseComposition, _fit_context
 
-__all__ = ["CascadeClassifier", "make_cascade"]
+__all__ = ["CascadeClassifier"]
 
 
 class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition, BaseEstimator):
@@ -267,7 +265,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
             check_memory(self.memory), context,
         )  # fmt: skip
         fitted = fit_and_record(
-            fitter, Data(X, y, codes, self.classes_), splits, policy, self._price, target, rng
+            fitter, Data(X, y, codes, self.classes_), splits, policy, self.cost, target, rng
         )
         self._stages, self.cost_ = fitted.stages, fitted.cost
         self._tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng)
@@ -478,21 +476,6 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         seed = int(rng.randint(2**31 - 1))
         return None if self.random_state is None else seed
 
-    def _price(self, stages, X):
-        """The fitted cost model."""
-        if self.cost is not None:
-            return clone(check_cost(self.cost)).fit(stages, X)
-        try:
-            return MacsCost().fit(stages, X)
-        except UncountableError as error:
-            warnings.warn(
-                f"Every stage is priced at one unit: {error} Give `cost`: one price a stage,"
-                " or LatencyCost().",
-                CascadeWarning,
-                stacklevel=4,
-            )
-            return FixedCost(np.ones(stages.n_stages)).fit(stages)
-
     def get_metadata_routing(self):
         """How metadata goes to members and policy.
 
@@ -509,34 +492,3 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
 
     def _sk_visual_block_(self):
         return cascade_block(self)
-
-
-def make_cascade(*members, **kwargs):
-    """A :class:`CascadeClassifier` whose members are named by their types, in lower case.
-
-    Parameters
-    ----------
-    *members : estimators
-        From the cheapest to the dearest.
-    **kwargs : dict
-        Parameters of the cascade.
-
-    Returns
-    -------
-    cascade : CascadeClassifier
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.naive_bayes import GaussianNB
-    >>> from skcascade import make_cascade
-    >>> [name for name, _ in make_cascade(GaussianNB(), LogisticRegression()).members]
-    ['gaussiannb', 'logisticregression']
-    """
-    kinds = [member if isinstance(member, type) else type(member) for member in members]
-    names = [kind.__name__.lower() for kind in kinds]
-    numbered = [
-        name if names.count(name) == 1 else f"{name}-{names[: i + 1].count(name)}"
-        for i, name in enumerate(names)
-    ]
-    return CascadeClassifier(list(zip(numbered, members)), **kwargs)

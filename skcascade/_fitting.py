@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_method_params
 
 from ._stages import Stages, take
 from ._trace import Trace
+from .costs._pricing import fit_cost
 from .members._adapters import is_local_net, thaw
 from .utils._digest import digest
 
@@ -218,7 +219,7 @@ class Fitted(NamedTuple):
     trace: Trace
 
 
-def fit_and_record(fitter, data, splits, policy, price, target, rng):
+def fit_and_record(fitter, data, splits, policy, cost, target, rng):
     """Fit members on each split, let the policy fine-tune them, record the held-out rows.
 
     Parameters
@@ -229,8 +230,8 @@ def fit_and_record(fitter, data, splits, policy, price, target, rng):
         With several, one more set of members is fitted on everything and deployed.
     policy : BaseExitPolicy
         Its clones fine-tune, one for each set of members.
-    price : callable
-        `price(stages, X)` gives a fitted cost model.
+    cost : BaseCostModel, array-like or None
+        As in `CascadeClassifier`.
     target : OperatingPoint
     rng : RandomState
 
@@ -242,7 +243,7 @@ def fit_and_record(fitter, data, splits, policy, price, target, rng):
     fitting = [_keep(rows, policy.validation_fraction, data.codes, rng) for rows in fitting]
     fitted = fitter.fit(data, [rows for rows, _ in fitting])
     held_out = np.concatenate([test for _, test in splits])
-    cost = price(fitted[-1][0], take(data.X, held_out[:COST_ROWS]))
+    cost = fit_cost(cost, fitted[-1][0], take(data.X, held_out[:COST_ROWS]))
     policies = [clone(policy) for _ in fitting]
     stages = []
     for own, (before, _), (rows, kept) in zip(policies, fitted, fitting):
