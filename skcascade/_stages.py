@@ -93,7 +93,8 @@ class Stages:
                 f" {shape}: one row a sample, one column a class."
             )
         # The sum is as finite as the numbers are, but where it overflows.
-        total = np.add.reduce(proba, axis=None, dtype=np.float64)
+        wide = None if proba.itemsize > 2 else np.float64  # float16 cannot add up many rows
+        total = np.add.reduce(proba, axis=None, dtype=wide)
         if not (math.isfinite(total) or np.isfinite(proba).all()):
             raise ValueError(
                 f"Member {name!r} answered NaN or infinity as a probability. Look at its"

@@ -156,7 +156,7 @@ def _send_on(waiting, policy, stage, rows, seen, in_use):
     """Let the rows that do not leave wait at the stages they are routed to."""
     to = np.asarray(policy.route(stage, seen))
     stay = to != EXIT
-    if to.shape == rows.shape and not stay.any():
+    if to.shape == rows.shape and not np.count_nonzero(stay):
         return
     later = [k for k in in_use if k > stage]
     if to.shape != rows.shape or not np.isin(to[stay], later).all():
