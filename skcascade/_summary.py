@@ -47,16 +47,11 @@ def verdict(names, curve, index, rates):
     name, accuracy = names[reference], curve.stage_accuracy[reference]
     k = int(np.argmax(rates))
     if rates[k] > 1 - 1e-12:
-        return (
-            f"One stage alone is as good: no cascade serves this operating point better than"
-            f" {names[k]!r} on its own."
-        )
+        return f"One stage alone is as good: {names[k]!r} serves this operating point best."
     cost, alone = curve.relative_cost[index], curve.stage_cost[reference]
     paid = f"{cost / alone:.0%} of the cost of" if alone > 0 else "dearer than"
-    return (
-        f"Worth a cascade: {paid} {name!r} alone, the most accurate stage,"
-        f" for {curve.accuracy[index] - accuracy:+.4f} accuracy on held-out data."
-    )
+    change = curve.accuracy[index] - accuracy
+    return f"Worth a cascade: {paid} {name!r} alone, accuracy {change:+.4f}, on held-out rows."
 
 
 def cascade_block(cascade):
