@@ -3,7 +3,7 @@ Fashion-MNIST with three ResNets
 ================================
 
 Three small ResNets of growing size, trained on 50,000 images of clothes; 10,000 more decide when a
-net may answer. On two CPU cores this takes about 12 minutes.
+net may answer. On two CPU cores this takes about 13 minutes.
 """
 
 # %%
