@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._stages import Live
 from ._walk import BLOCK_BYTES
 
 __all__ = ["Trace"]
@@ -97,8 +98,6 @@ class Trace:
         -------
         trace : Trace
         """
-        from ._stages import Live
-
         live = Live(stages, X)
         shape = live.n_samples, live.n_stages, live.n_classes
         proba = np.empty(shape, dtype=np.float32)

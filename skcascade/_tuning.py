@@ -99,7 +99,7 @@ def _cross_fit(policy, trace, y, cost, weight, policies, alphas):
     """Curve of the candidates, each sample judged by a fit that did not see it."""
     fold = np.arange(len(y)) % N_FOLDS
     shape = len(alphas), len(y)
-    losses, prices, exits = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
+    losses, prices, exits = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int32)
     stage_losses = trace.losses(y)
     for i in np.unique(fold):
         test = np.flatnonzero(fold == i)

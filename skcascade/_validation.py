@@ -52,9 +52,7 @@ def check_data(cascade, X, y):
             f"This {type(cascade).__name__} estimator requires y to be passed, but the target"
             " y is None."
         )
-    X = _make_indexable(X)
-    if num_rows(X) == 0:
-        raise ValueError("Found array with 0 sample(s) in `X`, at least 1 is required.")
+    X = _rows_of(X)
     y = _check_y(np.asarray(y), estimator=cascade)
     check_classification_targets(y)
     if num_rows(X) != len(y):
@@ -75,6 +73,14 @@ def check_data(cascade, X, y):
     return X, y, codes
 
 
+def _rows_of(X):
+    """X as at least one row that can be indexed."""
+    X = _make_indexable(X)
+    if num_rows(X) == 0:
+        raise ValueError("Found array with 0 sample(s) in `X`, at least 1 is required.")
+    return X
+
+
 def check_samples(cascade, X):
     """X as rows that can be indexed, of the width that the cascade was fitted on.
 
@@ -83,9 +89,7 @@ def check_samples(cascade, X):
     """
     if isinstance(X, np.ndarray) and X.shape[1:2] == cascade._plain_width and len(X):
         return X  # the checks below take as long as a small net does for one row
-    X = _make_indexable(X)
-    if num_rows(X) == 0:
-        raise ValueError("Found array with 0 sample(s) in `X`, at least 1 is required.")
+    X = _rows_of(X)
     if isinstance(X, dict):
         return X
     if getattr(X, "ndim", 2) == 1 and hasattr(cascade, "n_features_in_"):

@@ -35,7 +35,7 @@ class EstimatorMember:
     def seeded(self, seed):
         """The member of a clone in which every `random_state` that is None is `seed`."""
         estimator = clone(self.estimator)
-        if seed is not None and hasattr(estimator, "get_params"):
+        if seed is not None:
             unset = {
                 name: seed
                 for name, value in estimator.get_params(deep=True).items()
