@@ -74,15 +74,33 @@ def split(n_rows, n_first, seed):
 
 
 def fashion_mnist(n_rows):
-    """Images (n_rows, 1, 28, 28) and labels: the file ``fashion_mnist.npz``, else OpenML."""
+    """The first training images (n_rows, 1, 28, 28) and their labels.
+
+    From the file ``fashion_mnist.npz``, else from OpenML.
+    """
+    X, y = _fashion_mnist()[0]
+    return _as_images(X[:n_rows]), y[:n_rows]
+
+
+def fashion_mnist_test():
+    """The 10,000 test images and their labels."""
+    X, y = _fashion_mnist()[1]
+    return _as_images(X), y
+
+
+def _fashion_mnist():
     path = data_folder() / "fashion_mnist.npz"
     if path.exists():
         with np.load(path) as data:
-            X, y = data["x_train"], data["y_train"]
+            parts = [(data[f"x_{part}"], data[f"y_{part}"]) for part in ("train", "test")]
     else:
         X, y = fetch_openml("Fashion-MNIST", return_X_y=True, as_frame=False)
-    X = X[:n_rows].reshape(-1, 1, 28, 28).astype(np.float32) / 255
-    return X, y[:n_rows].astype(int)
+        parts = [(X[:60_000], y[:60_000]), (X[60_000:], y[60_000:])]
+    return [(X, y.astype(int)) for X, y in parts]
+
+
+def _as_images(X):
+    return (X.reshape(-1, 1, 28, 28) / 255).astype(np.float32)
 
 
 def noisy_digits(n_rows, seed=0):

@@ -1,6 +1,7 @@
 """Live evidence: the stages of fitted members, each run only where it is needed."""
 
 import math
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,9 @@ class Stages:
     n_stages, n_classes : int
     names : list of str
         Name of each stage: the member's, with `:exit` where it has several.
+    block_rows : int
+        Rows to handle at once at most, so that what members hold stays small: the least
+        of their own `block_rows`, an optional attribute.
 
     Raises
     ------
@@ -55,6 +59,8 @@ class Stages:
             name if member.n_exits == 1 else f"{name}:{exit}" for name, member, exit in self._where
         ]
         self.n_stages, self.n_classes = len(self._where), len(self.classes)
+        limits = [getattr(member, "block_rows", None) for _, member in self.members]
+        self.block_rows = min((limit for limit in limits if limit), default=sys.maxsize)
         self._columns = {name: self._align(name, m.labels) for name, m in self.members}
 
     def _align(self, name, labels):
@@ -68,6 +74,11 @@ class Stages:
                 " the labels of this cascade, or give the cascade samples of them."
             )
         return np.searchsorted(self.classes, labels)
+
+    def columns_of(self, name):
+        """Columns of the cascade that hold those of member `name`."""
+        columns = self._columns[name]
+        return np.arange(self.n_classes) if columns is None else columns
 
     def step(self, stage, X, held=None):
         """Answer of `stage` for `X`, columns in the order of `classes`.
@@ -109,6 +120,10 @@ class Stages:
     def earlier_exits(self, stage):
         """Earlier stages of the same member, the nearest first."""
         return range(stage - 1, stage - 1 - self.exit_of(stage), -1)
+
+    def member_of(self, stage):
+        """The member that `stage` is an exit of."""
+        return self._where[stage][1]
 
     def exit_of(self, stage):
         """Index of `stage` among the exits of its member."""
@@ -153,6 +168,9 @@ class Call(NamedTuple):
 class Live:
     """Evidence computed on demand: members run only on rows that ask for them.
 
+    Stages are observed in rising order, since rows only go forward. What is held is let go
+    when all its rows have gone on, or a later member is asked; and with the block.
+
     Parameters
     ----------
     stages : Stages
@@ -168,6 +186,7 @@ class Live:
         self.n_samples = num_rows(X)
         self.n_stages = stages.n_stages
         self.n_classes = stages.n_classes
+        self.block_rows = stages.block_rows
         self._held = {}  # stage -> (rows, state) from which its member can go on
 
     def block(self, start, stop):
@@ -181,20 +200,33 @@ class Live:
         Rows that an earlier exit of the same member holds a state of go on from it,
         from the nearest such exit; all others start from the input.
         """
+        self._let_go(stage)
         if not self._held:
             return self._run(stage, rows, None).astype(np.float32, copy=False)
         proba = np.empty((len(rows), self.n_classes), dtype=np.float32)
         todo = np.arange(len(rows))
         for source in self.stages.earlier_exits(stage):
-            for known, held in self._held.get(source, ()):
+            for chunk in list(self._held.get(source, ())):
+                known, held = chunk
                 mine = todo[np.isin(rows[todo], known)]
                 if mine.size:
-                    state = held.state[np.searchsorted(known, rows[mine])]
+                    everyone = len(mine) == len(known)
+                    state = held.state
+                    if not everyone:
+                        state = state[np.searchsorted(known, rows[mine])]
                     proba[mine] = self._run(stage, rows[mine], Held(held.exit, state))
                     todo = np.setdiff1d(todo, mine)
+                    if everyone:
+                        self._held[source] = [c for c in self._held[source] if c is not chunk]
         if todo.size:
             proba[todo] = self._run(stage, rows[todo], None)
         return proba
+
+    def _let_go(self, stage):
+        """Forget what neither `stage` nor a later one can go on from."""
+        member = stage - self.stages.exit_of(stage)
+        for source in [source for source in self._held if source < member]:
+            del self._held[source]
 
     def _run(self, stage, rows, held):
         """Answers of `stage` for `rows`, from `held`; keeps what can be gone on from."""

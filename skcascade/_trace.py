@@ -1,5 +1,7 @@
 """Recorded evidence: what every stage says of every sample."""
 
+import sys
+
 import numpy as np
 
 from ._stages import Live
@@ -101,7 +103,7 @@ class Trace:
         live = Live(stages, X)
         shape = live.n_samples, live.n_stages, live.n_classes
         proba = np.empty(shape, dtype=np.float32)
-        for rows in _blocks(proba, batch_size):
+        for rows in _blocks(proba, batch_size, live.block_rows):
             block = live.block(rows.start, min(rows.stop, shape[0]))
             everyone = np.arange(block.n_samples)
             for stage in range(shape[1]):
@@ -261,8 +263,8 @@ def zero_one_loss(y, proba):
     return (proba.argmax(axis=1) != y).astype(float)
 
 
-def _blocks(proba, batch_size=None):
+def _blocks(proba, batch_size=None, at_most=sys.maxsize):
     """Slices that cut the rows of `proba` into blocks of bounded size."""
     n = len(proba)
-    size = batch_size or max(1, BLOCK_BYTES // max(1, proba[:1].nbytes))
+    size = batch_size or min(at_most, max(1, BLOCK_BYTES // max(1, proba[:1].nbytes)))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

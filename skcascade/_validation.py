@@ -30,8 +30,9 @@ __all__ = [
 
 
 def seeded_policy(policy, seed):
-    """A clone of `policy` (None: the default) whose `random_state` is `seed` if it was None."""
+    """A checked clone of `policy` (None: the default), seeded if its `random_state` is None."""
     policy = ConfidenceThreshold() if policy is None else clone(policy)
+    policy.check_params()
     if policy.get_params().get("random_state", 0) is None:
         policy.set_params(random_state=seed)
     return policy

@@ -47,8 +47,8 @@ def walk(evidence, policy, *, batch_size=None):
         A fitted policy. The walk enters at the first of its `stages_` (all
         stages when None) and always ends at the last of them.
     batch_size : int, default=None
-        Rows handled at once. None keeps the evidence of a block near 32 MiB.
-        The result does not depend on it.
+        Rows handled at once. None keeps the evidence of a block near 32 MiB, and what
+        its members hold as small as they ask. The result does not depend on it.
 
     Returns
     -------
@@ -79,6 +79,7 @@ def walk(evidence, policy, *, batch_size=None):
     in_use = stages_in_use(policy, n_stages)
     if batch_size is None:
         batch_size = max(1, BLOCK_BYTES // (4 * n_stages * n_classes))
+        batch_size = min(batch_size, getattr(evidence, "block_rows", batch_size))
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be 1 or more, or None, got {batch_size!r}.")
     if n <= batch_size:

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from skcascade.nets import MLP, BasicBlock, CifarResNet, Standardized
+from skcascade.nets import MLP, BasicBlock, CascadedResNet, CifarResNet, Standardized
 
 
 def count_macs(net, *shape):
@@ -20,7 +20,8 @@ def count_macs(net, *shape):
 
 
 @pytest.mark.parametrize(
-    ("depth", "expected"), [(8, 12.2e6), (20, 40.6e6), (32, 68.9e6), (56, 125.5e6), (110, 252.9e6)]
+    ("depth", "expected"),
+    [(8, 12.2e6), (14, 26.4e6), (20, 40.6e6), (32, 68.9e6), (56, 125.5e6), (110, 252.9e6)],
 )
 def test_resnet_costs_what_the_literature_says(depth, expected):
     macs = count_macs(CifarResNet(3, 10, depth=depth), 3, 32, 32)
@@ -57,6 +58,43 @@ def test_resnet_starts_from_he_initialisation():
     torch.manual_seed(0)
     conv = CifarResNet(3, 10, width=32).stages[2][0].conv2
     assert conv.weight.std().item() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+
+
+def macs_between_exits(net, x):
+    """For each exit, multiply-accumulates of the way there, of its head, and batch norm values."""
+    values, counts = [], []
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.register_forward_hook(lambda part, x, y: values.append(y.numel()))
+    for exit in range(len(net.exits)):
+        with torch.no_grad(), FlopCounterMode(display=False) as way:
+            x = net.advance(exit, x)
+        with torch.no_grad(), FlopCounterMode(display=False) as head:
+            net.answer(exit, x)
+        counts.append((way.get_total_flops() / 2, head.get_total_flops() / 2, sum(values)))
+        values.clear()
+    return counts
+
+
+def test_cascaded_resnet_costs_what_the_paper_says():
+    net = CascadedResNet(3, 10).to("meta").eval()
+    counts = macs_between_exits(net, torch.empty(1, 3, 32, 32, device="meta"))
+    for (way, head, norm), paper in zip(counts, [86.0e6, 84.1e6, 83.9e6]):
+        assert way + head + norm == pytest.approx(paper, rel=0.001)  # it counts batch norm
+        assert way + head == pytest.approx(paper, rel=0.0075)
+    way, head, _ = map(sum, zip(*counts))
+    assert way + head == pytest.approx(254.0e6, rel=0.005)
+    assert head < 0.0002 * way
+    last = way + counts[2][1]  # to the last exit alone: a plain ResNet
+    assert last == count_macs(CifarResNet(3, 10, depth=110), 3, 32, 32)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 7, 9), (3, 1, 1)])
+def test_cascaded_resnet_takes_any_image_size(shape):
+    net = CascadedResNet(shape[0], 5, depth=8, width=4, hidden=6)
+    assert [logits.shape for logits in net(torch.zeros(2, *shape))] == [(2, 5)] * 3
+    with pytest.raises(ValueError, match="depth must be 6n"):
+        CascadedResNet(3, 10, depth=9)
 
 
 @pytest.mark.parametrize("hidden", [(), (7,), (7, 5)])

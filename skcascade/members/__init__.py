@@ -8,10 +8,11 @@ from importlib import import_module
 
 # Public name -> module that defines it.
 _LAZY = {
+    "EarlyExitNetClassifier": "skcascade.members._early_exit",
     "TorchClassifier": "skcascade.members._torch",
 }
 
-__all__ = ["TorchClassifier"]
+__all__ = ["EarlyExitNetClassifier", "TorchClassifier"]
 
 
 def __getattr__(name):

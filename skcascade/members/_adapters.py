@@ -58,6 +58,32 @@ class EstimatorMember:
         """Probabilities (n_rows, n_labels), and nothing to go on from."""
         return np.asarray(self.estimator.predict_proba(X)), None
 
+    def trainable(self):
+        """Whether it has weights that may be trained further."""
+        return free_net(self.estimator)[0] is not None
+
+    def joint(self, *samples):
+        """Its weights as a part of a larger module, and the rows that reach them.
+
+        Only where there are weights that may be trained.
+
+        Parameters
+        ----------
+        *samples : samples
+
+        Returns
+        -------
+        module : torch.nn.Module
+            Maps rows to log-probabilities (n_rows, n_exits, n_labels); its weights are
+            those of the member.
+        inputs : list
+            Each of `samples` as tensors that `module` takes.
+        """
+        from ._joint import LogProba, as_tensors
+
+        net, prepare = free_net(self.estimator)
+        return LogProba(net), [as_tensors(as_float32(prepare(X))) for X in samples]
+
 
 class CodedMember(EstimatorMember):
     """A pipeline that ends in a raw skorch net: it speaks codes 0 to n_classes - 1."""
@@ -105,17 +131,48 @@ class StepMember(EstimatorMember):
         """What the estimator says at `exit`, going on from `held`."""
         return self.estimator.step(exit, X, held)
 
+    @property
+    def block_rows(self):
+        """Rows to be handled at once, so that what is held stays small; None: any number."""
+        return getattr(self.estimator, "block_rows", None)
+
+
+class StepNetMember(StepMember, NetMember):
+    """A raw skorch net with several exits: codes, and inputs as float32."""
+
+    def step(self, exit, X, held):
+        """What the net says at `exit`; where it goes on from `held`, it does not look at `X`."""
+        return super().step(exit, as_float32(X) if held is None else X, held)
+
 
 def adapt(estimator):
     """The member that `estimator` makes."""
-    if hasattr(estimator, "step"):
-        return StepMember(estimator)
     inner = thaw(estimator)
+    if hasattr(estimator, "step"):
+        return StepNetMember(estimator) if is_net(inner) else StepMember(estimator)
     if is_net(inner):
         return NetMember(estimator)
     while isinstance(inner, Pipeline):
         inner = thaw(inner.steps[-1][1])
     return CodedMember(estimator) if is_net(inner) else EstimatorMember(estimator)
+
+
+def free_net(estimator):
+    """The skorch net in `estimator` that may be trained further, and what prepares its rows.
+
+    Returns
+    -------
+    net : skorch.NeuralNet or None
+        None where there is none, or it is frozen.
+    prepare : callable
+        From samples of the member to those of the net.
+    """
+    if isinstance(estimator, Pipeline):
+        net, prepare = free_net(estimator.steps[-1][1])
+        before = estimator[:-1] if len(estimator) > 1 else None
+        return net, lambda X: prepare(X if before is None else before.transform(X))
+    net = None if isinstance(estimator, FrozenEstimator) else getattr(estimator, "net_", estimator)
+    return (net if is_net(net) else None), lambda X: X
 
 
 def thaw(estimator):

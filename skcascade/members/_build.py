@@ -11,7 +11,7 @@ from torch import nn
 from skcascade.exceptions import CascadeWarning
 from skcascade.nets._mlp import MLP
 
-__all__ = ["build_module", "check_logits"]
+__all__ = ["build_module", "check_exits", "check_logits", "sizes_named"]
 
 
 def build_module(module, module_params, sample_shape, n_classes):
@@ -60,17 +60,42 @@ def build_module(module, module_params, sample_shape, n_classes):
             )
         return copy.deepcopy(module)
     factory = MLP if module is None else module
-    sizes = {
-        "n_features": math.prod(sample_shape),
-        "in_channels": sample_shape[0],
-        "n_classes": n_classes,
-    }
-    named = inspect.signature(factory).parameters
-    wanted = {name: size for name, size in sizes.items() if name in named}
-    built = factory(**{**wanted, **(module_params or {})})
+    sizes = sizes_named(factory, sample_shape, n_classes)
+    built = factory(**{**sizes, **(module_params or {})})
     if not isinstance(built, nn.Module):
         raise TypeError(f"module must return a torch.nn.Module, got {type(built).__name__}.")
     return built
+
+
+def sizes_named(factory, sample_shape, n_classes):
+    """Those sizes of the data that the signature of `factory` names.
+
+    Parameters
+    ----------
+    factory : callable
+    sample_shape : tuple of int
+        Shape of one sample; empty for a single number.
+    n_classes : int
+
+    Returns
+    -------
+    sizes : dict
+        Of `n_features`, `in_channels` and `n_classes`.
+
+    Examples
+    --------
+    >>> from skcascade.nets import CifarResNet
+    >>> from skcascade.members._build import sizes_named
+    >>> sizes_named(CifarResNet, (1, 28, 28), 10)
+    {'in_channels': 1, 'n_classes': 10}
+    """
+    sizes = {
+        "n_features": math.prod(sample_shape),
+        "in_channels": sample_shape[0] if sample_shape else 1,
+        "n_classes": n_classes,
+    }
+    named = inspect.signature(factory).parameters
+    return {name: size for name, size in sizes.items() if name in named}
 
 
 def check_logits(module, X, n_classes):
@@ -94,24 +119,61 @@ def check_logits(module, X, n_classes):
     ValueError
         If the module cannot take `X`, or does not return one logit per class.
     """
-    rows = f"rows of shape {tuple(X.shape[1:])}"
+    _check_logits(_run(module, X), X, n_classes, "module must return")
+
+
+def check_exits(module, X, n_classes):
+    """As :func:`check_logits`, for a module that answers at several exits.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode, on the device of `X`; it has `exits`.
+
+    X : torch.Tensor of shape (n, ...)
+        A few rows.
+
+    n_classes : int
+        Number of logits expected at each exit.
+
+    Raises
+    ------
+    ValueError
+        If the module cannot take `X`, or does not return one logit per class and exit.
+    """
+    answers, n_exits = _run(module, X), len(module.exits)
+    if not isinstance(answers, tuple) or len(answers) != n_exits:
+        raise ValueError(
+            f"module must return a tuple of the logits of its {n_exits} exits; derive it from "
+            "skcascade.nets.EarlyExitNet and leave its forward alone."
+        )
+    for exit, logits in enumerate(answers):
+        _check_logits(logits, X, n_classes, f"module must return, at exit {exit},")
+
+
+def _run(module, X):
     try:
         with torch.no_grad():
-            logits = module(X)
+            return module(X)
     except RuntimeError as error:
         raise ValueError(
-            f"module cannot take {rows}: {error}. Change module or module_params, or reshape X."
+            f"module cannot take rows of shape {tuple(X.shape[1:])}: {error}. Change module or "
+            "its parameters, or reshape X."
         ) from error
+
+
+def _check_logits(logits, X, n_classes, what):
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if shape != (len(X), n_classes):
         raise ValueError(
-            f"module must return logits of shape ({len(X)}, {n_classes}), one for each class "
-            f"in y, but returned {shape} for {len(X)} {rows}; change module or module_params."
+            f"{what} logits of shape ({len(X)}, {n_classes}), one for each class in y, but "
+            f"returned {shape} for {len(X)} rows of shape {tuple(X.shape[1:])}; change module "
+            "or its parameters."
         )
     if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones_like(logits[:, 0])):
         warnings.warn(
             "module seems to return probabilities; it should return logits: leave out its "
             "last softmax.",
             CascadeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -12,9 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skcascade.members._build import build_module, check_logits
-from skcascade.members._skorch import as_numpy, as_tensor, seeded
 from skcascade.members._training import hold_out, train_net
 from skcascade.nets import Standardized
+from skcascade.utils._skorch import as_numpy, as_tensor, seeded
 
 __all__ = ["TorchClassifier"]
 

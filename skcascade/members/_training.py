@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
-from skcascade.members._skorch import (
+from skcascade.utils._skorch import (
     ClassifierNet,
     TensorRows,
     bfloat16_pays,

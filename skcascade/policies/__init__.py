@@ -2,5 +2,7 @@
 
 from ._base import BaseExitPolicy
 from ._confidence_threshold import ConfidenceThreshold
+from ._reinforce import Reinforce
+from ._weighted_binary import WeightedBinary
 
-__all__ = ["BaseExitPolicy", "ConfidenceThreshold"]
+__all__ = ["BaseExitPolicy", "ConfidenceThreshold", "Reinforce", "WeightedBinary"]

@@ -48,6 +48,17 @@ class BaseExitPolicy(BaseEstimator):
     validation_fraction = 0.0
     tunable = True
     stages_ = None
+    _parameter_constraints = {}
+
+    def check_params(self):
+        """Check the parameters; the cascade does so before anything is fitted.
+
+        Raises
+        ------
+        ValueError
+            If one cannot be used.
+        """
+        self._validate_params()
 
     def fine_tune(self, stages, X, y, X_val, y_val, cost, target):
         """Train members jointly with the policy. Does nothing here.

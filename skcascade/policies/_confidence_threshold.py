@@ -91,6 +91,15 @@ class ConfidenceThreshold(BaseExitPolicy):
         """False where `epsilon` fixes the thresholds whatever the operating point."""
         return self.epsilon is None
 
+    def check_params(self):
+        """ValueError if a parameter cannot be used."""
+        super().check_params()
+        if self.epsilon is not None and self.tuning != "per_stage":
+            raise ValueError(
+                "`epsilon` needs tuning='per_stage', got tuning='joint'. Joint thresholds"
+                " follow the operating point alone."
+            )
+
     def fit(self, trace, y, cost, alpha, sample_weight=None):
         """Place the thresholds.
 
@@ -119,12 +128,7 @@ class ConfidenceThreshold(BaseExitPolicy):
         -------
         policies : list of ConfidenceThreshold
         """
-        self._validate_params()
-        if self.epsilon is not None and self.tuning != "per_stage":
-            raise ValueError(
-                "`epsilon` needs tuning='per_stage', got tuning='joint'. Joint thresholds"
-                " follow the operating point alone."
-            )
+        self.check_params()
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
         score = np.stack([self._score(trace.proba[:, k]) for k in range(trace.n_stages)], axis=1)
         fit_path = {"joint": self._joint, "per_stage": self._per_stage}[self.tuning]

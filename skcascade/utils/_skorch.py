@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
+from skorch.dataset import get_len
 from torch.utils.data import Dataset, default_collate
 
 __all__ = [
@@ -58,13 +59,12 @@ class TensorRows(Dataset):
 
     Parameters
     ----------
-    X : torch.Tensor of shape (n_samples, ...)
-    y : torch.Tensor of shape (n_samples,)
+    X, y : torch.Tensor of shape (n_samples, ...), or dicts and tuples of them
 
     Examples
     --------
     >>> import torch
-    >>> from skcascade.members._skorch import TensorRows
+    >>> from skcascade.utils._skorch import TensorRows
     >>> TensorRows(torch.arange(4.0), torch.arange(4)).__getitems__([0, 3])
     (tensor([0., 3.]), tensor([0, 3]))
     """
@@ -79,13 +79,21 @@ class TensorRows(Dataset):
         return cls(torch.from_numpy(X[rows]), torch.from_numpy(y[rows]))
 
     def __len__(self):
-        return len(self.X)
+        return get_len(self.y)
 
     def __getitem__(self, row):
-        return self.X[row], self.y[row]
+        return _rows_of(self.X, row), _rows_of(self.y, row)
 
     def __getitems__(self, rows):
         return self[torch.as_tensor(rows)]
+
+
+def _rows_of(data, rows):
+    if isinstance(data, dict):
+        return {key: _rows_of(value, rows) for key, value in data.items()}
+    if isinstance(data, tuple):
+        return tuple(_rows_of(value, rows) for value in data)
+    return data[rows]
 
 
 def _collate(batch):
@@ -128,7 +136,7 @@ def n_batches(batch_size, n_rows):
 
     Examples
     --------
-    >>> from skcascade.members._skorch import n_batches
+    >>> from skcascade.utils._skorch import n_batches
     >>> n_batches(16, 40), n_batches(16, 33)
     (3, 2)
     """

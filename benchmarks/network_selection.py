@@ -1,0 +1,158 @@
+"""Network selection against the chain, and thresholds, on recorded answers.
+
+Every rule is fitted on the same rows and judged on all others, in two ways: by what is chosen at
+a `max_accuracy_drop`, and by its cost at equal accuracy. The latter is read off the line through
+its candidates (those on the cross-fitted Pareto front), at the accuracy of the best single stage
+on the other rows less the drop.
+"""
+
+import numpy as np
+
+from skcascade import Trace, walk
+from skcascade._operating_point import OperatingPoint
+from skcascade._tuning import Search
+from skcascade.costs import FixedCost
+from skcascade.policies import ConfidenceThreshold, WeightedBinary
+
+from ._data import Table, data_folder, recorded_table, split
+from ._report import seeds, verdict
+from ._timing import timed
+
+DROPS = 0.0, 0.005, 0.01, 0.02
+#: Relative prices of LeNet-5, WRN-16-4 and VGG-16: assumed, none are recorded.
+CIFAR_PRICES = 1.0, 20.0, 60.0
+#: What the others are compared with.
+CHAIN = "weighted, chain"
+
+
+def add_arguments(parser):
+    """Options of this benchmark."""
+    parser.add_argument("--tables", nargs="+", default=["expw", "cifar10"], choices=list(TABLES))
+    parser.add_argument("--rows", type=int, default=2_000, help="rows fitted on")
+    parser.add_argument("--seeds", type=int, help="random splits (default 10, quick 2)")
+
+
+def run(args):
+    """One row for each table, rule and drop."""
+    n_seeds = args.seeds or (2 if args.quick else 10)
+    for table in (TABLES[name]() for name in args.tables):
+        results = {name: [] for name in rules(0, table)}
+        for seed in range(n_seeds):
+            for name, policy in rules(seed, table).items():
+                results[name].append(one_split(table, policy, args.rows, seed))
+        for name in results:
+            yield from summary(table, name, results, args.rows)
+
+
+def cifar10():
+    """LeNet-5, WRN-16-4 and VGG-16 on the CIFAR-10 test set, prices assumed."""
+    path = data_folder() / "cifar10_test_probs.npz"
+    if not path.exists():
+        raise SystemExit(
+            f"{path} is missing. It holds the recorded probabilities lenet5, wrn16_4 and vgg16 on"
+            " the CIFAR-10 test set, and label: set SKCASCADE_DATA to its folder."
+        )
+    with np.load(path) as data:
+        proba = np.stack([data[name] for name in ("lenet5", "wrn16_4", "vgg16")], axis=1)
+        y = data["label"].astype(int)
+    return Table("cifar10", Trace(proba), y, np.array(CIFAR_PRICES))
+
+
+TABLES = {"expw": lambda: recorded_table("expw", 4), "cifar10": cifar10}
+
+
+def rules(seed, table):
+    """The rules that are compared."""
+    last = table.trace.n_stages - 1
+    one_between = {0: list(range(1, last + 1))} | {k: [last] for k in range(1, last)}
+    found = {
+        "threshold": ConfidenceThreshold(),
+        CHAIN: WeightedBinary(random_state=seed),
+        "weighted, skip": WeightedBinary(skip=True, random_state=seed),
+        "weighted, one between": WeightedBinary(
+            skip=True, successors=one_between, random_state=seed
+        ),
+    }
+    if last == 2:  # then "one between" is all there is
+        del found["weighted, one between"]
+    return found
+
+
+def one_split(table, policy, n_rows, seed):
+    """Accuracy and cost on the other rows: at each dial, and of the candidates on the front."""
+    rows, rest = split(len(table.y), n_rows, seed)
+    prices = FixedCost(table.price).fit(table.trace)
+    search, seconds = timed(
+        lambda: Search.run(policy, table.trace.rows(rows), table.y[rows], prices, random_state=seed)
+    )
+    dialled = [OperatingPoint(max_accuracy_drop=drop).choose(search.curve) for drop in DROPS]
+    front = search.curve.pareto()
+    judged = {i: judge(table, rest, search.policies[i], prices) for i in {*dialled, *front}}
+    return {
+        "seconds": seconds,
+        "dialled": np.array([judged[i] for i in dialled]),
+        "equal": cost_at(np.array([judged[i] for i in front])),
+    }
+
+
+def cost_at(front):
+    """Cost at each of DROPS, on the line through points (drop, cost); NaN if out of reach."""
+    drop, cost = front[np.argsort(front[:, 1])].T
+    drop = np.minimum.accumulate(drop)  # paying more for less is nobody's choice
+    at = np.interp(DROPS, drop[::-1], cost[::-1])
+    return np.where(drop[-1] <= np.array(DROPS), at, np.nan)
+
+
+def summary(table, name, results, n_rows):
+    """The rows of one rule."""
+    equal, chain = (np.array([one["equal"] for one in results[key]]) for key in (name, CHAIN))
+    dialled = np.array([one["dialled"] for one in results[name]])
+    seconds = np.median([one["seconds"] for one in results[name]])
+    for i, wanted in enumerate(DROPS):
+        reached = equal[~np.isnan(equal[:, i]), i]
+        more = (equal - chain)[~np.isnan(equal - chain)[:, i], i]
+        yield {
+            "data": table.name,
+            "rows": n_rows,
+            "seeds": seeds(len(equal)),
+            "rule": name,
+            "max drop": wanted,
+            "drop": mean_and_error(dialled[:, i, 0]),
+            "cost": mean_and_error(dialled[:, i, 1]),
+            "cost at equal accuracy": mean_and_error(reached),
+            "more than the chain": mean_and_error(more, sign="+") if name != CHAIN else "-",
+            "no dearer": no_dearer(more) if name != CHAIN else "-",
+            "search s": float(seconds),
+            "_reached": len(reached) / len(equal),
+            "_mean cost": float(dialled[:, i, 1].mean()),
+            "_mean cost at equal accuracy": float(reached.mean()) if len(reached) else None,
+        }
+
+
+def no_dearer(more):
+    """Whether the chain is beaten or met, up to twice the standard error."""
+    return verdict(more.mean(), 2 * standard_error(more)) if len(more) > 1 else "-"
+
+
+def mean_and_error(values, sign=""):
+    """In words."""
+    return f"{values.mean():{sign}.4f} +- {standard_error(values):.4f}" if len(values) else "-"
+
+
+def standard_error(values):
+    """Of the mean over splits (which share rows, so it is a lower bound)."""
+    return values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+
+
+def judge(table, rows, policy, prices):
+    """Drop below the best stage, and mean relative cost."""
+    trace = table.trace.rows(rows)
+    way = walk(trace, policy)
+    accuracy = 1 - trace.losses(table.y[rows])[np.arange(len(rows)), way.exit].mean()
+    cost = prices.relative(prices.path_cost(way.visited)).mean()
+    return best_accuracy(table, rows) - accuracy, cost
+
+
+def best_accuracy(table, rows):
+    """Accuracy of the best single stage."""
+    return table.correct[rows].mean(axis=0).max()
