@@ -60,8 +60,9 @@ FULL, QUICK = (40_000, 8), (2_000, 1)
 EXTRA = {"max_epochs": 4, "patience": None}
 VARIANTS = {
     "pretrained": SameRows(),
-    "continued": Reinforce(through_states=False, **EXTRA),
+    "continued": Reinforce(supervised=1.0, through_states=False, **EXTRA),
     "joint": Reinforce(**EXTRA),
+    "gentle": Reinforce("exact", lr=3e-4, **EXTRA),
     "letter": Reinforce(member_loss="zero_one", supervised=0.0, **EXTRA),
 }
 
@@ -109,7 +110,7 @@ def policies(variant, trained, seed):
         "weighted": WeightedBinary(random_state=seed),
         "heads": Reinforce(random_state=seed),
     }
-    if variant in ("joint", "letter"):
+    if variant in ("joint", "gentle", "letter"):
         found["own heads"] = trained["policy"]
     return found
 

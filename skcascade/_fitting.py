@@ -263,4 +263,12 @@ def _keep(rows, fraction, codes, rng):
     if not fraction:
         return rows, None
     seed = rng.randint(2**31 - 1)
-    return train_test_split(rows, test_size=fraction, stratify=codes[rows], random_state=seed)
+    size = max(int(np.ceil(fraction * len(rows))), len(np.unique(codes[rows])))
+    try:
+        return train_test_split(rows, test_size=size, stratify=codes[rows], random_state=seed)
+    except ValueError as error:
+        raise ValueError(
+            f"The policy's `validation_fraction`={fraction} cannot keep rows of all classes from"
+            f" {len(rows)} fitting rows: {error} Give more rows of the rarest class, or choose"
+            " a policy that keeps none."
+        ) from error

@@ -664,3 +664,12 @@ def test_bad_parameters_are_told_before_anything_is_fitted(params, message):
     with pytest.raises(ValueError, match=message):
         CascadeClassifier(members, policy=Reinforce(**params)).fit(X, y)
     assert Counting.fits == 0
+
+
+def test_a_class_too_rare_to_be_kept_is_told():
+    X, y = make_classification(100, random_state=0)
+    y = np.where(np.arange(100) < 2, 2, y)
+    members = [("a", GaussianNB()), ("b", LogisticRegression())]
+    cascade = CascadeClassifier(members, policy=Reinforce(), cv=0.5, random_state=0)
+    with pytest.raises(ValueError, match="`validation_fraction`=0.1 cannot keep rows"):
+        cascade.fit(X, y)

@@ -28,8 +28,9 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skcascade import CascadeClassifier, make_cascade
-from skcascade.members import TorchClassifier
-from skcascade.policies import BaseExitPolicy, ConfidenceThreshold
+from skcascade.members import EarlyExitNetClassifier, TorchClassifier
+from skcascade.nets import EarlyExitNet
+from skcascade.policies import BaseExitPolicy, ConfidenceThreshold, Reinforce, WeightedBinary
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
 
@@ -45,6 +46,15 @@ class Perceptron(nn.Module):
         return self.layers(X).softmax(-1)
 
 
+class ThreeExits(EarlyExitNet):
+    """Three layers, each with an exit."""
+
+    def __init__(self, n_features, n_classes):
+        widths = [n_features, 8, 8]
+        blocks = [nn.Sequential(nn.Linear(width, 8), nn.ReLU()) for width in widths]
+        super().__init__(blocks, [nn.Linear(8, n_classes) for _ in widths])
+
+
 class SelfSizing(NeuralNetClassifier):
     """Finds out the number of classes itself."""
 
@@ -55,6 +65,10 @@ class SelfSizing(NeuralNetClassifier):
 
 def raw_net():
     return SelfSizing(Perceptron, max_epochs=20, lr=0.1, train_split=None, verbose=0)
+
+
+def three_exits():
+    return EarlyExitNetClassifier(ThreeExits, max_epochs=10, lr=0.01, train_split=None)
 
 
 def small_large(**params):
@@ -96,6 +110,17 @@ PER_STAGE = ConfidenceThreshold(tuning="per_stage")
         make_cascade(GaussianNB(), raw_net(), random_state=0),
         make_cascade(raw_net(), random_state=0),
         make_cascade(GaussianNB(), TorchClassifier(max_epochs=10)),
+        make_cascade(GaussianNB(), LogisticRegression(), policy=WeightedBinary()),
+        make_cascade(GaussianNB(), LogisticRegression(), policy=WeightedBinary(skip=True)),
+        make_cascade(GaussianNB(), LogisticRegression(), policy=Reinforce()),
+        CascadeClassifier(policy=Reinforce("exact", max_epochs=2)),
+        make_cascade(GaussianNB(), three_exits(), random_state=0),
+        make_cascade(
+            three_exits(),
+            TorchClassifier(max_epochs=10),
+            policy=Reinforce(max_epochs=1),
+            random_state=0,
+        ),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

@@ -179,8 +179,8 @@ class EarlyExitNetClassifier(PhasedNet):
         ----------
         exit : int
 
-        X : array-like or tensor of shape (n_samples, ...)
-            Finite numbers.
+        X : array or tensor of shape (n_samples, ...)
+            Finite numbers. With `held`, only its shape matters.
 
         held : Held or None
             An earlier exit and what this method gave there for the same rows. The trunk is
@@ -195,7 +195,7 @@ class EarlyExitNetClassifier(PhasedNet):
         """
         if self.module_.training:
             self.module_.eval()
-        size = max(16, _BLOCK_VALUES // max(1, math.prod(X.shape[1:])))
+        size = max(16, _BLOCK_VALUES // max(1, math.prod(np.shape(X)[1:])))
         first = 0 if held is None else held.exit + 1
         softmax, proba, parts = self._get_predict_nonlinearity(), [], []
         with torch.inference_mode(), self._autocast(X):
@@ -226,7 +226,7 @@ class EarlyExitNetClassifier(PhasedNet):
     def _autocast(self, x):
         device, enabled = torch.device(self.device), self.bfloat16
         if enabled == "auto":
-            enabled = x.ndim == 4 and bfloat16_pays(device, self.module_.training)
+            enabled = np.ndim(x) == 4 and bfloat16_pays(device, self.module_.training)
         return torch.autocast(device.type, torch.bfloat16, enabled=bool(enabled))
 
     # What skorch calls ----------------------------------------------------------------

@@ -53,7 +53,7 @@ class Reinforce(BaseExitPolicy):
         Units of the hidden layers of each head; () is a linear head.
     fine_tune_members : bool, default=True
         False: heads only, on the recorded answers.
-    supervised : float in [0, 1], default=1.0
+    supervised : float in [0, 1], default=0.5
         Share of plain cross-entropy. At 0 a member is taught only by the samples that
         leave there, by nature those that it knows already; at 1 by all alike.
     through_states : bool, default=True
@@ -166,7 +166,7 @@ class Reinforce(BaseExitPolicy):
         n_draws=4,
         hidden=(),
         fine_tune_members=True,
-        supervised=1.0,
+        supervised=0.5,
         through_states=True,
         entropy=0.01,
         max_epochs=5,
