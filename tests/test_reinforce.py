@@ -279,7 +279,7 @@ def test_the_given_price_is_where_training_starts():
 @pytest.mark.parametrize(("bias", "stage"), [(30.0, 0), (-30.0, 1)])
 def test_collapse_is_told(bias, stage):
     judge, _, _ = two_stages()
-    heads = judge.fit_heads(None, 0.3)
+    heads = judge.fit_heads(0.3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         judge.warn_if_collapsed(heads, 0.3)

@@ -89,7 +89,7 @@ class Reinforce(BaseExitPolicy):
     ----------
     heads_ : torch.nn.ModuleList
         One head per stage but the last, from features of the label probabilities to the
-        logit of the stop probability.
+        logit of the stop probability; fitted on held-out answers.
     thresholds_ : ndarray of shape (n_stages,)
         A sample leaves at stage k if that logit is `thresholds_[k]` or more; placed on
         held-out answers, like any threshold.
@@ -107,6 +107,9 @@ class Reinforce(BaseExitPolicy):
     given; else alpha is the multiplier of the bound (`max_cost` is the constrained problem
     of the paper, `max_accuracy_drop` its mirror image), found by dual ascent on the
     validation rows while heads and members are trained. It stays in [0.005, 1].
+
+    Heads are trained with the members first and fitted anew on held-out answers then: members
+    are surer of the rows they were trained on, and heads that learnt there believe them.
 
     If joint training does not lower the objective on the validation rows, with heads fitted
     anew for the members before and after, the members stay as they were.
@@ -237,7 +240,7 @@ class Reinforce(BaseExitPolicy):
         tuned = fine_tune(
             self, self._seed(), stages, (X, y), (X_val, y_val), price, alpha, _gap(target)
         )
-        self.heads_, self.alpha_, self.history_ = tuned.heads, tuned.alpha, tuned.history
+        self.alpha_, self.history_ = tuned.alpha, tuned.history
         return tuned.stages
 
     def fit(self, trace, y, cost, alpha, sample_weight=None):
@@ -259,8 +262,8 @@ class Reinforce(BaseExitPolicy):
     def fit_path(self, trace, y, cost, alphas, sample_weight=None):
         """Copies at each of several prices: the same heads, different thresholds.
 
-        Heads are trained for all prices at once, from where joint training left them, since
-        only the order in which they put the samples matters to the thresholds.
+        Heads are trained for all prices at once, since only the order in which they put the
+        samples matters to the thresholds.
 
         Parameters
         ----------
@@ -277,9 +280,8 @@ class Reinforce(BaseExitPolicy):
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
         losses = trace.losses(y)
         price = chain_price(cost, trace.n_stages)
-        start = getattr(self, "heads_", None)
         heads = fit_heads(
-            start, trace.proba, losses, weight, price, ALPHA, self, self._seed(), spread=SPREAD
+            trace.proba, losses, weight, price, ALPHA, self, self._seed(), spread=SPREAD
         )
         score = heads.scores(trace.proba)
         edges = cost.relative(cost.edge_costs_)

@@ -36,10 +36,9 @@ WORTH = 0.01
 
 
 class Tuned(NamedTuple):
-    """What joint training gives: stages, heads for them, the price, the record of it."""
+    """What joint training gives: stages, the price, the record of it."""
 
     stages: Stages
-    heads: Any
     alpha: float
     history: Any
 
@@ -70,18 +69,18 @@ def fine_tune(settings, seed, stages, fitting, held_out, price, alpha, gap):
     X_val, y_val = held_out
     before = _Judge(Trace.record(stages, X_val), y_val, price, settings, seed)
     alpha = before.first_alpha(alpha, gap)
-    heads = before.fit_heads(None, alpha)
+    heads = before.fit_heads(alpha)
     with seeded(seed, torch.device(settings.device)):
         module, rows = _assemble(own, heads, fitting, held_out, settings.through_states)
         net = _train(module, rows, before, price, alpha, gap, settings)
     alpha = float(net.criterion_.alpha)
     after = _Judge(Trace.record(own, X_val), y_val, price, settings, seed)
     after.warn_if_collapsed(heads, alpha)
-    trained = after.fit_heads(heads, alpha)
-    untrained = before.fit_heads(None, alpha)
+    trained = after.fit_heads(alpha)
+    untrained = before.fit_heads(alpha)
     if after.objective(trained, alpha) < before.objective(untrained, alpha):
-        return Tuned(own, trained, alpha, net.history)
-    return Tuned(stages, untrained, alpha, net.history)
+        return Tuned(own, alpha, net.history)
+    return Tuned(stages, alpha, net.history)
 
 
 def _with_copies(stages):
@@ -100,11 +99,11 @@ class _Judge:
         self.trace, self.y, self.lost = trace, y, trace.losses(y)
         self.price, self.settings, self.seed = price, settings, seed
 
-    def fit_heads(self, start, alpha):
+    def fit_heads(self, alpha):
         """Heads for these answers."""
         weight = np.ones(len(self.y))
         return fit_heads(
-            start, self.trace.proba, self.lost, weight, self.price, alpha, self.settings, self.seed
+            self.trace.proba, self.lost, weight, self.price, alpha, self.settings, self.seed
         )
 
     def objective(self, heads, alpha):

@@ -1,7 +1,5 @@
 """Stop heads, and how skorch trains them on given answers."""
 
-from copy import deepcopy
-
 import numpy as np
 import torch
 from skorch import NeuralNet
@@ -108,13 +106,11 @@ class _OnlyHeads(nn.Module):
         return self.heads(seen) + log_factor[:, None] * self.shift, log_factor.exp()
 
 
-def fit_heads(start, proba, lost, weight, price, alpha, settings, seed, *, spread=1.0):
+def fit_heads(proba, lost, weight, price, alpha, settings, seed, *, spread=1.0):
     """Train heads with the answers of all stages given.
 
     Parameters
     ----------
-    start : Heads or None
-        Where to start from; left as it is.
     proba : ndarray of shape (n_samples, n_stages, n_classes)
     lost : ndarray of shape (n_samples, n_stages)
         Loss of each stage.
@@ -139,7 +135,7 @@ def fit_heads(start, proba, lost, weight, price, alpha, settings, seed, *, sprea
     epochs = max(1, STEPS // n_batches(size, n))
     steps = epochs * n_batches(size, n)
     with seeded(seed, torch.device("cpu")):
-        heads = Heads(seen, settings.hidden) if start is None else deepcopy(start)
+        heads = Heads(seen, settings.hidden)
         if n_stages == 1:
             return heads
         NeuralNet(
