@@ -64,7 +64,7 @@ class Reinforce(BaseExitPolicy):
         Bonus for undecided heads, which keeps all exits alive; it fades out linearly.
     max_epochs : int, default=5
         Passes over the training rows.
-    lr : float, default=1e-3
+    lr : float, default=3e-4
         Largest learning rate (AdamW, cosine schedule) of the members.
     head_lr : float, default=1e-2
         The same for the heads.
@@ -173,7 +173,7 @@ class Reinforce(BaseExitPolicy):
         through_states=True,
         entropy=0.01,
         max_epochs=5,
-        lr=1e-3,
+        lr=3e-4,
         head_lr=1e-2,
         batch_size="auto",
         patience=3,
