@@ -112,7 +112,7 @@ PER_STAGE = ConfidenceThreshold(tuning="per_stage")
         make_cascade(GaussianNB(), TorchClassifier(max_epochs=10)),
         make_cascade(GaussianNB(), LogisticRegression(), policy=WeightedBinary()),
         make_cascade(GaussianNB(), LogisticRegression(), policy=WeightedBinary(skip=True)),
-        make_cascade(GaussianNB(), LogisticRegression(), policy=Reinforce()),
+        make_cascade(GaussianNB(), LogisticRegression(), policy=Reinforce(), random_state=0),
         CascadeClassifier(policy=Reinforce("exact", max_epochs=2)),
         make_cascade(GaussianNB(), three_exits(), random_state=0),
         make_cascade(
