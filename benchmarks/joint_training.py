@@ -3,17 +3,14 @@
 import numpy as np
 
 from skcascade import CascadeClassifier
-from skcascade.members import TorchClassifier
-from skcascade.nets import CifarResNet
 from skcascade.policies import Reinforce
 
 from ._data import fashion_mnist
 from ._report import verdict
+from .learned_policies import members
 
 #: What is asked for.
 AT_MOST = 1.3
-#: Depth and width of the members, as in `learned_policies`.
-SIZES = {"small": (8, 4), "medium": (14, 8), "large": (20, 16)}
 
 
 def add_arguments(parser):
@@ -47,18 +44,7 @@ def run(args):
 
 def one_run(policy, X, y):
     """Seconds of an epoch of joint training, and the sum over members of a plain one."""
-    nets = [
-        (
-            name,
-            TorchClassifier(
-                CifarResNet,
-                module_params={"depth": depth, "width": width},
-                max_epochs=2,
-                early_stopping=True,
-            ),
-        )
-        for name, (depth, width) in SIZES.items()
-    ]
+    nets = members(2, early_stopping=True)
     cascade = CascadeClassifier(nets, policy=policy, alpha=0.05, random_state=0).fit(X, y)
     joint = cascade._tuning.policy.history_
     plain = [net.history_ for net in cascade.members_.values()]

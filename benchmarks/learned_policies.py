@@ -69,24 +69,28 @@ VARIANTS = {
 }
 
 
-def train(variant, seed, images, epochs, cache):
-    """Answers on held-out and test images, and what `fine_tune` learnt."""
-    X, y = fashion_mnist(60_000)
-    rows = np.random.default_rng(seed).permutation(len(y))[:images]
-    members = [
+def members(max_epochs, **params):
+    """Three nets of growing size."""
+    return [
         (
             name,
             TorchClassifier(
                 CifarResNet,
                 module_params={"depth": depth, "width": width},
-                max_epochs=epochs,
-                early_stopping=False,
+                max_epochs=max_epochs,
+                **params,
             ),
         )
         for name, (depth, width) in SIZES.items()
     ]
+
+
+def train(variant, seed, images, epochs, cache):
+    """Answers on held-out and test images, and what `fine_tune` learnt."""
+    X, y = fashion_mnist(60_000)
+    rows = np.random.default_rng(seed).permutation(len(y))[:images]
     cascade = CascadeClassifier(
-        members,
+        members(epochs, early_stopping=False),
         policy=VARIANTS[variant],
         alpha=0.05,
         cv=0.25,

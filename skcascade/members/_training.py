@@ -19,6 +19,7 @@ from skcascade.utils._skorch import (
     bfloat16_pays,
     loader_params,
     n_batches,
+    rows_per_step,
 )
 
 __all__ = ["hold_out", "train_net"]
@@ -87,9 +88,7 @@ def train_net(module, train, valid, settings):
     ValueError
         If weights are not finite at the end.
     """
-    batch_size = settings.batch_size
-    if batch_size == "auto":
-        batch_size = min(128, max(16, len(train) // 40))
+    batch_size = rows_per_step(settings.batch_size, len(train))
     n_steps = settings.max_epochs * n_batches(batch_size, len(train))
     net = ClassifierNet(
         module,

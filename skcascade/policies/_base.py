@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 from .._walk import EXIT, stages_in_use, walk
 
-__all__ = ["BaseExitPolicy"]
+__all__ = ["BaseExitPolicy", "PathPolicy", "row_weights", "use_stages"]
 
 
 class BaseExitPolicy(BaseEstimator):
@@ -123,7 +123,7 @@ class BaseExitPolicy(BaseEstimator):
         -------
         policies : list of BaseExitPolicy
         """
-        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        weight = row_weights(sample_weight, len(y))
         losses = trace.losses(y)
 
         def objective(policy, alpha):
@@ -177,6 +177,34 @@ class BaseExitPolicy(BaseEstimator):
         if self.stages_ is None:
             return stage + 1
         return min(k for k in self.stages_ if k > stage)
+
+
+class PathPolicy(BaseExitPolicy):
+    """Base class of policies that are fitted at many prices together: `fit` is a path of one.
+
+    They override :meth:`fit_path`, which must not change the policy it is called on.
+    """
+
+    def fit(self, trace, y, cost, alpha, sample_weight=None):
+        """Learn the rule from recorded evidence.
+
+        Parameters
+        ----------
+        trace, y, cost, alpha, sample_weight
+            As for :meth:`BaseExitPolicy.fit`.
+
+        Returns
+        -------
+        self : object
+        """
+        fitted = self.fit_path(trace, y, cost, [alpha], sample_weight)[0]
+        vars(self).update(vars(fitted))
+        return self
+
+
+def row_weights(sample_weight, n_samples):
+    """Weights as floats (n_samples,): ones where none are given."""
+    return np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, float)
 
 
 def use_stages(policy, stages):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._walk import walk
-from ._base import BaseExitPolicy
+from ._base import PathPolicy, row_weights
 from ._confidence import CONFIDENCES
 from ._threshold import cut_places, fit_thresholds
 
@@ -17,7 +17,7 @@ __all__ = ["ConfidenceThreshold"]
 EPSILONS = np.r_[0.0, np.geomspace(1e-3, 1.0, 60)]
 
 
-class ConfidenceThreshold(BaseExitPolicy):
+class ConfidenceThreshold(PathPolicy):
     """Leave at the first stage whose confidence reaches its threshold.
 
     There is nothing to train and no decision function to learn: one number per stage.
@@ -100,22 +100,6 @@ class ConfidenceThreshold(BaseExitPolicy):
                 " follow the operating point alone."
             )
 
-    def fit(self, trace, y, cost, alpha, sample_weight=None):
-        """Place the thresholds.
-
-        Parameters
-        ----------
-        trace, y, cost, alpha, sample_weight
-            As for :meth:`BaseExitPolicy.fit`.
-
-        Returns
-        -------
-        self : object
-        """
-        fitted = self.fit_path(trace, y, cost, [alpha], sample_weight)[0]
-        vars(self).update(vars(fitted))
-        return self
-
     def fit_path(self, trace, y, cost, alphas, sample_weight=None):
         """Copies fitted at each of several prices, all prices at once.
 
@@ -129,7 +113,7 @@ class ConfidenceThreshold(BaseExitPolicy):
         policies : list of ConfidenceThreshold
         """
         self.check_params()
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
+        weight = row_weights(sample_weight, len(y))
         score = np.stack([self._score(trace.proba[:, k]) for k in range(trace.n_stages)], axis=1)
         fit_path = {"joint": self._joint, "per_stage": self._per_stage}[self.tuning]
         return fit_path(trace, y, cost, np.asarray(alphas, dtype=float), weight, score)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import BaseExitPolicy
+from ._base import PathPolicy, row_weights
 from ._threshold import fit_thresholds
 
 __all__ = ["Reinforce"]
@@ -18,7 +18,7 @@ ALPHA, SPREAD = 0.05, 10.0
 ACCURACY_STEP = 0.01
 
 
-class Reinforce(BaseExitPolicy):
+class Reinforce(PathPolicy):
     """Heads that learn when to stop, and members that learn for whom they are asked.
 
     After each stage but the last, a head reads the label probabilities and gives the
@@ -243,22 +243,6 @@ class Reinforce(BaseExitPolicy):
         self.alpha_, self.history_ = tuned.alpha, tuned.history
         return tuned.stages
 
-    def fit(self, trace, y, cost, alpha, sample_weight=None):
-        """Fit the heads on recorded answers and place the thresholds.
-
-        Parameters
-        ----------
-        trace, y, cost, alpha, sample_weight
-            As for :meth:`BaseExitPolicy.fit`.
-
-        Returns
-        -------
-        self : object
-        """
-        fitted = self.fit_path(trace, y, cost, [alpha], sample_weight)[0]
-        vars(self).update(vars(fitted))
-        return self
-
     def fit_path(self, trace, y, cost, alphas, sample_weight=None):
         """Copies at each of several prices: the same heads, different thresholds.
 
@@ -277,7 +261,7 @@ class Reinforce(BaseExitPolicy):
         from ._reinforce_net import fit_heads
 
         self.check_params()
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
+        weight = row_weights(sample_weight, len(y))
         losses = trace.losses(y)
         price = chain_price(cost, trace.n_stages)
         heads = fit_heads(

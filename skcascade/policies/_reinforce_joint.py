@@ -15,7 +15,7 @@ from torch import nn
 from .._stages import Stages, num_rows
 from .._trace import Trace
 from ..exceptions import CascadeWarning
-from ..utils._skorch import TensorRows, loader_params, n_batches, seeded
+from ..utils._skorch import TensorRows, loader_params, n_batches, rows_per_step, seeded
 from ._confidence import max_proba
 from ._reinforce_loss import JointLoss, leave_log_proba, zero_one
 from ._reinforce_net import Anneal, criterion_params, fit_heads, states
@@ -301,9 +301,7 @@ class _Dual(Callback):
 def _train(module, rows, judge, price, alpha, gap, settings):
     """Train a :class:`JointModule` in place; the skorch net that did it."""
     fitting, held_out = rows
-    n, size = len(fitting), settings.batch_size
-    if size == "auto":
-        size = min(128, max(16, n // 40))
+    n, size = len(fitting), rows_per_step(settings.batch_size, len(fitting))
     n_steps = settings.max_epochs * n_batches(size, n)
     callbacks = [*Anneal.callbacks(n_steps), ("dual", _Dual(gap, judge))]
     callbacks += clone(settings.callbacks or [], safe=False)

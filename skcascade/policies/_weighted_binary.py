@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import has_fit_parameter
 
 from .._walk import EXIT
-from ._base import BaseExitPolicy
+from ._base import PathPolicy, row_weights
 from ._features import stage_features
 from ._reduction import INPUT, Reduction, land, shown_only
 
@@ -21,7 +21,7 @@ __all__ = ["WeightedBinary"]
 N_PRICES = 13
 
 
-class WeightedBinary(BaseExitPolicy):
+class WeightedBinary(PathPolicy):
     """Leave or go on, and where to, as a classifier learns it.
 
     From the last decision to the first, each stage learns from the sample's label which
@@ -127,22 +127,6 @@ class WeightedBinary(BaseExitPolicy):
                 " stage in use alone."
             )
 
-    def fit(self, trace, y, cost, alpha, sample_weight=None):
-        """Learn the rules.
-
-        Parameters
-        ----------
-        trace, y, cost, alpha, sample_weight
-            As for :meth:`BaseExitPolicy.fit`.
-
-        Returns
-        -------
-        self : object
-        """
-        fitted = self.fit_path(trace, y, cost, [alpha], sample_weight)[0]
-        vars(self).update(vars(fitted))
-        return self
-
     def fit_path(self, trace, y, cost, alphas, sample_weight=None):
         """Copies fitted at each of several prices.
 
@@ -170,7 +154,7 @@ class WeightedBinary(BaseExitPolicy):
             ),
             loss,
             cost.relative(cost.edge_costs_),
-            np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float),
+            row_weights(sample_weight, len(y)),
             rng.permutation(len(y)) % min(self.cv, len(y)),
             seeded(self._learner(), rng),
             self._targets,

@@ -16,6 +16,7 @@ __all__ = [
     "bfloat16_pays",
     "loader_params",
     "n_batches",
+    "rows_per_step",
     "seeded",
 ]
 
@@ -104,6 +105,11 @@ def _collate(batch):
 def _drops_last(batch_size, n_rows):
     # Batch norm has no variance to learn from in a last batch of a single row.
     return n_rows > batch_size and n_rows % batch_size == 1
+
+
+def rows_per_step(batch_size, n_rows):
+    """`batch_size`; where it is "auto", a fortieth of the rows, but 16 to 128."""
+    return min(128, max(16, n_rows // 40)) if batch_size == "auto" else batch_size
 
 
 def loader_params(batch_size, n_rows):
