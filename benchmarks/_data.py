@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.datasets import fetch_openml, load_digits
 
 from skcascade import Trace
 from skcascade.policies import ConfidenceThreshold
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Relative prices of LeNet-5, WRN-16-4 and VGG-16: assumed, none are recorded.
+NET_PRICES = 1.0, 20.0, 60.0
 
 
 def data_folder():
@@ -31,7 +34,7 @@ class Table(NamedTuple):
     trace : Trace
     y : ndarray of shape (n_samples,)
     price : ndarray of shape (n_stages,)
-        Dollars for 10,000 calls.
+        Dollars for 10,000 calls; million MACs, or assumed, for nets.
     """
 
     name: str
@@ -51,21 +54,54 @@ def recorded_table(name, n_services=3):
     Only the best answer and its confidence are recorded; answers beyond the labels fall into
     one more class, "other".
     """
-    path = data_folder() / f"frugalml_{name}.npz"
-    if not path.exists():
-        raise SystemExit(
-            f"{path} is missing. This benchmark replays recorded answers of commercial services"
-            " (FrugalML, Chen et al. 2020): set SKCASCADE_DATA to the folder that holds"
-            " frugalml_*.npz with pred, conf, label and cost_per_10k."
-        )
-    with np.load(path) as data:
-        y, price = data["label"].astype(int), data["cost_per_10k"].astype(float)
-        pred, confidence = data["pred"].astype(int), data["conf"]
+    data = _recorded(
+        f"frugalml_{name}.npz",
+        "pred, conf, label and cost_per_10k of commercial services (FrugalML, Chen et al. 2020)",
+    )
+    y, price = data["label"].astype(int), data["cost_per_10k"].astype(float)
+    pred, confidence = data["pred"].astype(int), data["conf"]
     services = np.argsort(price, kind="stable")[:n_services]
     n_labels = len(np.unique(y))
     pred = np.minimum(pred[:, services], n_labels)
     trace = Trace.from_top1(pred, confidence[:, services], n_classes=n_labels + 1)
     return Table(name, trace, y, price[services])
+
+
+def recorded_nets():
+    """LeNet-5, WRN-16-4 and VGG-16 on the CIFAR-10 test set, prices assumed."""
+    data = _recorded(
+        "cifar10_test_probs.npz",
+        "the probabilities lenet5, wrn16_4 and vgg16 on the CIFAR-10 test set, and label",
+    )
+    proba = np.stack([data[name] for name in ("lenet5", "wrn16_4", "vgg16")], axis=1)
+    return Table("cifar10", Trace(proba), data["label"].astype(int), np.array(NET_PRICES))
+
+
+def recorded_resnets(rows="test_jpeg"):
+    """ResNet-20, 32, 44 and 56 on CIFAR-10 images, with their MACs.
+
+    Parameters
+    ----------
+    rows : {"test_jpeg", "test_exact", "train_jpeg10k", "train_exact"}
+        The nets were trained on exact pixels of the training images: those rows would make them
+        look better than they are, and JPEG images are a shift of the input.
+    """
+    data = _recorded(
+        "cifar10_resnet_logits.npz",
+        "logits {model}_{rows} and labels y_{rows} of CIFAR-10, models, and macs",
+    )
+    logits = np.stack([data[f"{model}_{rows}"] for model in data["models"]], axis=1)
+    trace = Trace(softmax(logits.astype(np.float32), axis=2))
+    return Table(f"resnets_{rows}", trace, data[f"y_{rows}"].astype(int), data["macs"] / 1e6)
+
+
+def _recorded(name, what):
+    """A file of recorded answers, as a dict; SystemExit if it is not there."""
+    path = data_folder() / name
+    if not path.exists():
+        raise SystemExit(f"{path} is missing. It holds {what}: set SKCASCADE_DATA to its folder.")
+    with np.load(path) as data:
+        return dict(data)
 
 
 def split(n_rows, n_first, seed):

@@ -8,19 +8,17 @@ on the other rows less the drop.
 
 import numpy as np
 
-from skcascade import Trace, walk
+from skcascade import walk
 from skcascade._operating_point import OperatingPoint
 from skcascade._tuning import Search
 from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold, WeightedBinary
 
-from ._data import Table, data_folder, recorded_table, split
+from ._data import recorded_nets, recorded_table, split
 from ._report import seeds, verdict
 from ._timing import timed
 
 DROPS = 0.0, 0.005, 0.01, 0.02
-#: Relative prices of LeNet-5, WRN-16-4 and VGG-16: assumed, none are recorded.
-CIFAR_PRICES = 1.0, 20.0, 60.0
 #: What the others are compared with.
 CHAIN = "weighted, chain"
 
@@ -44,21 +42,7 @@ def run(args):
             yield from summary(table, name, results, args.rows)
 
 
-def cifar10():
-    """LeNet-5, WRN-16-4 and VGG-16 on the CIFAR-10 test set, prices assumed."""
-    path = data_folder() / "cifar10_test_probs.npz"
-    if not path.exists():
-        raise SystemExit(
-            f"{path} is missing. It holds the recorded probabilities lenet5, wrn16_4 and vgg16 on"
-            " the CIFAR-10 test set, and label: set SKCASCADE_DATA to its folder."
-        )
-    with np.load(path) as data:
-        proba = np.stack([data[name] for name in ("lenet5", "wrn16_4", "vgg16")], axis=1)
-        y = data["label"].astype(int)
-    return Table("cifar10", Trace(proba), y, np.array(CIFAR_PRICES))
-
-
-TABLES = {"expw": lambda: recorded_table("expw", 4), "cifar10": cifar10}
+TABLES = {"expw": lambda: recorded_table("expw", 4), "cifar10": recorded_nets}
 
 
 def rules(seed, table):
