@@ -52,7 +52,7 @@ def one_split(table, n_rows, seed):
     dials = {"cost": table.price, "max_accuracy_drop": 0.01, "random_state": seed}
     chosen, search = timed(lambda: fit_policy(ConfidenceThreshold(), trace, y, **dials))
     curve = chosen.tradeoff_
-    alphas = curve.alpha[~np.isnan(curve.alpha)]
+    alphas = curve.parameter[~np.isnan(curve.parameter)]
     path, fit_path = timed(lambda: ConfidenceThreshold().fit_path(trace, y, prices, alphas))
     _, replay = timed(lambda: np.array([play(table, rows, policy) for policy in path]))
     alone = [thresholds([np.inf] * (len(prices.costs) - 1), [k]) for k in range(trace.n_stages)]

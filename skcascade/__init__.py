@@ -1,9 +1,10 @@
 """Cascades of classifiers: the accuracy of the big one at a fraction of its cost."""
 
 from ._cascade import CascadeClassifier
-from ._curve import TradeoffCurve
+from ._curve import TradeoffCurve, TradeoffPoint
 from ._make_cascade import make_cascade
 from ._trace import Trace
+from ._tradeoff_curve import tradeoff_curve
 from ._tuning import fit_policy
 from ._walk import EXIT, Walk, walk
 
@@ -13,8 +14,10 @@ __all__ = [
     "CascadeClassifier",
     "Trace",
     "TradeoffCurve",
+    "TradeoffPoint",
     "Walk",
     "fit_policy",
     "make_cascade",
+    "tradeoff_curve",
     "walk",
 ]

@@ -1,5 +1,6 @@
 """The estimator: split, fit members, price them, tune the policy; then walk."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -466,7 +467,9 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
 
     def _set_policy(self, target, confidence_level):
         self.policy_, search, self.tradeoff_index_ = self._tuning.fit(target, confidence_level)
-        self.tradeoff_ = search.curve
+        curve, i = search.curve, self.tradeoff_index_
+        chosen = float(curve.relative_cost[i]), float(curve.accuracy[i])
+        self.tradeoff_ = replace(curve, stage_names=tuple(self.stage_names_), chosen=chosen)
         # Where the trace was dropped, the cross-fitted point has to tell who leaves where.
         kept = self._tuning.trace is not None
         self._exits = self._tuning.replay(self.policy_) if kept else None

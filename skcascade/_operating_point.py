@@ -87,8 +87,26 @@ class OperatingPoint(NamedTuple):
             self.choose_stage(curve)
             affordable = cost <= self.max_cost + 1e-12
             return _first_least(np.where(affordable, 1 - accuracy, np.inf), cost)
-        floor = curve.stage_accuracy[curve.reference] - self.max_accuracy_drop
-        return _first_least(np.where(accuracy >= floor - 1e-12, cost, np.inf), -accuracy)
+        enough = accuracy >= self._floor(curve) - 1e-12
+        return _first_least(np.where(enough, cost, np.inf), -accuracy)
+
+    def misses(self, curve, index):
+        """Whether point `index` of `curve` does not keep the bound."""
+        if self.max_cost is not None:
+            return curve.relative_cost[index] > self.max_cost + 1e-12
+        if self.max_accuracy_drop is not None:
+            return curve.accuracy[index] < self._floor(curve) - 1e-12
+        return False
+
+    def text(self):
+        """The dial as the user writes it."""
+        return next(
+            f"{name}={value}" for name, value in self._asdict().items() if value is not None
+        )
+
+    def _floor(self, curve):
+        """Least accuracy that `max_accuracy_drop` allows."""
+        return curve.stage_accuracy[curve.reference] - self.max_accuracy_drop
 
     def choose_stage(self, curve):
         """The most accurate single stage within `max_cost`.

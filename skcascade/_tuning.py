@@ -18,9 +18,9 @@ from ._curve import TradeoffCurve, curve_of
 from ._operating_point import OperatingPoint
 from ._walk import stages_in_use, walk
 from .costs._fixed import check_cost
-from .policies._base import use_stages
+from .policies._base import row_weights, use_stages
 
-__all__ = ["Search", "Tuning", "check_weight", "fit_policy"]
+__all__ = ["Search", "Tuning", "check_weight", "fit_policy", "fitted_cost"]
 
 #: Folds of the curve.
 N_FOLDS = 7
@@ -66,7 +66,7 @@ class Search(NamedTuple):
             rows, fresh = np.split(rows, [max(1, round(TUNING_SHARE * len(rows)))])
         found = len(rows)
         rows = rows[_stratified(y[rows], rng)][:SEARCH_ROWS]
-        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
+        weight = row_weights(None if sample_weight is None else sample_weight[rows], len(rows))
         # Rows are in stratified order from here on, so that every seventh of them is a fold.
         searched, codes = trace.rows(rows), y[rows]
         policies, alphas = candidates(policy, searched, codes, cost, weight)
@@ -107,16 +107,20 @@ def _cross_fit(policy, trace, y, cost, weight, policies, alphas):
         path, _ = candidates(policy, trace.rows(fit), y[fit], cost, weight[fit])
         held_out = trace.rows(test)
         for j, candidate in enumerate(path):
-            way = walk(held_out, candidate)
-            losses[j, test] = stage_losses[test, way.exit]
-            prices[j, test] = cost.path_cost(way.visited)
-            exits[j, test] = way.exit
+            way = way_of(held_out, candidate, stage_losses[test], cost)
+            losses[j, test], prices[j, test], exits[j, test] = way
     for j, candidate in enumerate(policies):
         in_use = stages_in_use(candidate, trace.n_stages)
         if len(in_use) == 1:  # nothing was tuned: it is that stage, whatever the folds made of it
             losses[j], exits[j] = stage_losses[:, in_use[0]], in_use[0]
             prices[j] = cost.edge_costs_[0, in_use[0]]
-    return curve_of(alphas, losses, prices, exits, stage_losses, cost, weight)
+    return curve_of(alphas, zip(losses, prices, exits), stage_losses, cost, weight)
+
+
+def way_of(trace, policy, losses, cost):
+    """Loss at the exit taken, cost of the way taken, and exit, of shape (n_samples,) each."""
+    way = walk(trace, policy)
+    return losses[np.arange(len(losses)), way.exit], cost.path_cost(way.visited), way.exit
 
 
 class Tuning:
@@ -150,6 +154,11 @@ class Tuning:
 
     def fit(self, target, confidence_level=None):
         """The policy fitted at `target`, and the search it comes from and its index there."""
+        policies, search, indices = self.fit_all([target], confidence_level)
+        return policies[0], search, indices[0]
+
+    def fit_all(self, targets, confidence_level=None):
+        """The same for each of several targets, all from one search."""
         certify = confidence_level is not None
         known = self.searches.get(certify)
         if self.trace is None and (certify or known is None or known.polish):
@@ -168,27 +177,24 @@ class Tuning:
             )
         search = self.searches[certify]
         if certify:
-            index = certified(search, target, confidence_level, self.trace, self.y, self.cost)
+            test = (confidence_level, self.trace, self.y, self.cost)
+            indices = [certified(search, target, *test) for target in targets]
+        elif self.policy.tunable:
+            indices = [target.choose(search.curve) for target in targets]
         else:
-            index = target.choose(search.curve) if self.policy.tunable else 0
-        return copy(self._polished(search, index)), search, index
+            indices = [0] * len(targets)
+        fitted = {i: self._polished(search, i) for i in set(indices)}
+        return [copy(fitted[i]) for i in indices], search, indices
 
     def replay(self, policy):
         """What `policy` does on all rows of the trace, as a curve of one point."""
         losses = self.trace.losses(self.y)
-        way = walk(self.trace, policy)
-        return curve_of(
-            [np.nan],
-            losses[np.arange(len(self.y)), way.exit][np.newaxis],
-            self.cost.path_cost(way.visited)[np.newaxis],
-            way.exit[np.newaxis],
-            losses,
-            self.cost,
-            np.ones(len(self.y)) if self.sample_weight is None else self.sample_weight,
-        )
+        weight = row_weights(self.sample_weight, len(self.y))
+        way = way_of(self.trace, policy, losses, self.cost)
+        return curve_of([np.nan], [way], losses, self.cost, weight)
 
     def _polished(self, search, index):
-        alpha = search.curve.alpha[index]
+        alpha = search.curve.parameter[index]
         if not search.polish or np.isnan(alpha):
             return search.policies[index]
         trace, y, weight = self.trace, self.y, self.sample_weight
@@ -284,6 +290,14 @@ def fit_policy(
     )
     codes = trace.codes(y)
     weight = check_weight(sample_weight, codes, confidence_level)
+    tuning = Tuning(clone(policy), trace, codes, fitted_cost(cost, trace), weight, random_state)
+    fitted, search, index = tuning.fit(target, confidence_level)
+    fitted.tradeoff_, fitted.tradeoff_index_ = search.curve, index
+    return fitted
+
+
+def fitted_cost(cost, trace):
+    """A fitted cost model of the stages of `trace`, from a model or prices; ValueError if none."""
     cost = check_cost(cost)
     if not hasattr(cost, "edge_costs_"):
         cost = clone(cost).fit(trace)
@@ -291,10 +305,7 @@ def fit_policy(
         raise ValueError(
             f"`cost` was fitted on {len(cost.edge_costs_)} stages, the trace has {trace.n_stages}."
         )
-    tuning = Tuning(clone(policy), trace, codes, cost, weight, random_state)
-    fitted, search, index = tuning.fit(target, confidence_level)
-    fitted.tradeoff_, fitted.tradeoff_index_ = search.curve, index
-    return fitted
+    return cost
 
 
 def check_weight(sample_weight, y, confidence_level=None):

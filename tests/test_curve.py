@@ -15,6 +15,11 @@ def curve_through(accuracy, relative_cost):
     return TradeoffCurve(None, np.array(accuracy), None, np.array(relative_cost), *[None] * 4, 0)
 
 
+def computed(alphas, losses, visits, exits, *rest):
+    """`curve_of` on arrays of shape (n_points, n_samples)."""
+    return curve_of(alphas, zip(losses, visits, exits), *rest)
+
+
 @st.composite
 def sampled(draw):
     """Arguments of `curve_of`: random ways of random samples, 0/1 or real losses."""
@@ -68,12 +73,12 @@ def test_pareto_by_hand():
 @settings(max_examples=150, deadline=None)
 def test_exits_agree_with_accuracy(case):
     alphas, losses, visits, exits, _, cost, weight = case
-    curve = curve_of(*case)
+    curve = computed(*case)
     np.testing.assert_allclose(curve.exit_rates.sum(axis=1), 1)
     np.testing.assert_array_equal(np.isnan(curve.exit_accuracy), curve.exit_rates == 0)
     total = (curve.exit_rates * np.nan_to_num(curve.exit_accuracy)).sum(axis=1)
     np.testing.assert_allclose(total, curve.accuracy, atol=1e-12)
-    np.testing.assert_array_equal(curve.alpha, alphas)
+    np.testing.assert_array_equal(curve.parameter, alphas)
     for point in range(len(curve)):
         accuracy = 1 - np.average(losses[point], weights=weight)
         assert curve.accuracy[point] == pytest.approx(accuracy, abs=1e-12)
@@ -91,7 +96,7 @@ def test_exits_agree_with_accuracy(case):
 @settings(max_examples=150, deadline=None)
 def test_reference_is_the_most_accurate_stage(case):
     *_, stage_losses, cost, weight = case
-    curve = curve_of(*case)
+    curve = computed(*case)
     accuracy = 1 - np.average(stage_losses, axis=0, weights=weight)
     np.testing.assert_allclose(curve.stage_accuracy, accuracy, atol=1e-12)
     np.testing.assert_allclose(curve.stage_cost, cost.edge_costs_[0] / cost.edge_costs_[0, -1])
@@ -104,7 +109,7 @@ def test_reference_is_the_most_accurate_stage(case):
 def test_reference_is_the_cheaper_of_equals(prices, reference):
     stage_losses = np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0.0], [0, 0, 0]])
     cost = FixedCost(prices).fit(3)
-    curve = curve_of(
+    curve = computed(
         [0.1],
         np.zeros((1, 4)),
         np.ones((1, 4)),

@@ -434,7 +434,7 @@ def test_search_on_a_part_and_polish_on_all(monkeypatch):
     assert search.polish
     share = np.bincount(y[search.rows]) / 300 - np.bincount(y) / 1200
     assert np.abs(share).max() < 0.01  # stratified
-    (direct,) = ConfidenceThreshold().fit_path(trace, y, COST, [search.curve.alpha[index]])
+    (direct,) = ConfidenceThreshold().fit_path(trace, y, COST, [search.curve.parameter[index]])
     assert same(policy, direct)
     assert not same(policy, search.policies[index])
 
