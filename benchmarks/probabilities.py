@@ -42,7 +42,7 @@ COSTS = 0.2, 0.3, 0.4, 0.5, 0.6, 0.8
 DROPS = 0.005, 0.01
 METHODS = "temperature", "sigmoid", "isotonic"
 #: Rows tuned on, and at most that many others judged on.
-N_TUNING, N_JUDGED = 2_000, 20_000
+N_TUNING, N_JUDGED = 2_000, 8_000
 SERVICES = "expw", "ferplus", "yelp", "command"
 TABLES = {name: lambda name=name: recorded_table(name) for name in SERVICES} | {
     "cifar10": recorded_nets,
@@ -64,11 +64,11 @@ def run(args):
     n_splits = args.splits or (2 if args.quick else 20)
     n_seeds = args.seeds or (2 if args.quick else 10)
     if "combination" in args.parts:
-        for name in list(TABLES)[:: 4 if args.quick else 1]:
+        for name in list(TABLES)[: 1 if args.quick else None]:
             yield from combination(TABLES[name](), n_splits)
     if "recorded" in args.parts:
         for name in ("cifar10",) if args.quick else ("cifar10", "expw"):
-            yield from recorded(TABLES[name](), 1 if args.quick else n_splits)
+            yield from recorded(TABLES[name](), n_splits, n_learnt=0 if args.quick else 5)
     if "members" in args.parts:
         for name in FILES[2:] if args.quick else FILES:
             yield from members(name, n_seeds)
@@ -83,8 +83,11 @@ class Judged:
     def __init__(self, policy, trace, y, prices, rows, rest, seed):
         search = Search.run(policy, trace.rows(rows), y[rows], prices, random_state=seed)
         self.trace, self.y, self.prices = trace.rows(rest), y[rest], prices
-        front = [search.policies[i] for i in search.curve.pareto()]
-        self.points = np.array([self.judge(policy)[:2] for policy in front])
+        front = search.curve.pareto()
+        self.points = np.array([self.judge(search.policies[i])[:2] for i in front])
+        self.expected = accuracy_at_costs(
+            search.curve.relative_cost[front], search.curve.accuracy[front]
+        )
         half = OperatingPoint(max_cost=0.5).choose(search.curve)
         self.surest = self.judge(search.policies[half])[2]
 
@@ -102,9 +105,8 @@ class Judged:
         return self.points[-1, 1]
 
     def accuracy_at_costs(self):
-        """Accuracy at each of COSTS; NaN where even the cheapest candidate costs more."""
-        cost, accuracy = self.points[np.argsort(self.points[:, 0], kind="stable")].T
-        return np.interp(COSTS, cost, accuracy, left=np.nan)
+        """Accuracy at each of COSTS."""
+        return accuracy_at_costs(*self.points.T)
 
     def cost_at_drops(self, best):
         """Cost at each of DROPS below the accuracy `best`; NaN if out of reach."""
@@ -114,21 +116,24 @@ class Judged:
         return np.where(accuracy[-1] >= wanted, np.interp(wanted, accuracy, cost), np.nan)
 
 
-def gains(more):
-    """Columns of the paired differences `more` (n_splits, len(COSTS)) in accuracy."""
-    return {
-        f"at {cost}": points(more[:, i]) for i, cost in enumerate(COSTS)
-    } | {"_gain": [float(value) for value in 100 * more.mean(axis=0)]}
+def accuracy_at_costs(cost, accuracy):
+    """Accuracy at each of COSTS on the line through points; NaN where even the first is dearer."""
+    order = np.argsort(cost, kind="stable")
+    return np.interp(COSTS, cost[order], accuracy[order], left=np.nan)
 
 
-def points(values):
-    """Mean in points, with the standard error over splits (which share rows: a lower bound)."""
-    values = 100 * np.asarray(values)
+def at_costs(accuracy, baseline):
+    """Columns of accuracies (n_splits, len(COSTS)): gains, and of the baseline itself, percents."""
+    more = 100 * (accuracy if accuracy is baseline else accuracy - baseline)
+    sign = "" if accuracy is baseline else "+"
+    return {f"at {cost}": in_words(more[:, i], sign) for i, cost in enumerate(COSTS)}
+
+
+def in_words(values, sign="+"):
+    """Mean and standard error over splits (which share rows, so it is a lower bound)."""
     values = values[~np.isnan(values)]
-    if not len(values):
-        return "-"
     error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"{values.mean():+.2f} +- {error:.2f}"
+    return f"{values.mean():{sign}.2f} +- {error:.2f}" if len(values) else "-"
 
 
 # ------------------------------------------------------------------ part 1: combined answers
@@ -144,24 +149,29 @@ def combination(table, n_splits):
         here = Table(table.name, table.trace.rows(both), table.y[both], table.price)
         rows, rest = np.split(np.arange(len(both)), [len(rows)])
         best = here.correct[rest].mean(axis=0).max()
-        for name, (policy, trace, prices) in combined_rules(here, rows).items():
-            judged = Judged(policy, trace, here.y, prices, rows, rest, seed)
-            one = judged.accuracy_at_costs(), judged.cost_at_drops(best), judged.best - best
+        judged = {
+            name: Judged(policy, trace, here.y, prices, rows, rest, seed)
+            for name, (policy, trace, prices) in combined_rules(here, rows).items()
+        }
+        for name, rule in judged.items():
+            one = rule.accuracy_at_costs(), rule.cost_at_drops(best), rule.best - best
             found.setdefault(name, []).append(one)
-    last = [np.array(values) for values in zip(*found["last"])]
-    for name, results in found.items():
-        accuracy, cost, most = (np.array(values) for values in zip(*results))
-        saved = last[1] - cost
+        last, mean = judged["last"], judged["mean, by log odds"]
+        wins = mean.expected > last.expected
+        one = np.where(wins, mean.accuracy_at_costs(), last.accuracy_at_costs())
+        nothing = np.full(len(DROPS), np.nan)
+        found.setdefault("the better of last and log odds", []).append((one, nothing, np.nan))
+    found = {name: [np.array(v) for v in zip(*results)] for name, results in found.items()}
+    for name, (accuracy, cost, most) in found.items():
+        saved = 100 * (found["last"][1] - cost)
         yield {
             "data": table.name,
             "splits": seeds(n_splits),
             "answer": name,
-            **gains(accuracy - last[0]),
-            "cost saved, 0.5 points down": points(saved[:, 0]) + " %",
-            "1 point down": points(saved[:, 1]) + " %",
-            "most accurate, over best stage": points(most),
-            "_accuracy": [float(value) for value in accuracy.mean(axis=0)],
-            "_cost": [float(value) for value in cost.mean(axis=0)],
+            **at_costs(accuracy, found["last"][0]),
+            "cost saved (% of 1.0), 0.5 points down": in_words(saved[:, 0]),
+            "1 point down": in_words(saved[:, 1]),
+            "most accurate, over best stage": in_words(100 * most),
         }
 
 
@@ -262,7 +272,7 @@ def calibrated_trace(table, rows, method):
     return Trace(stages) if full else Trace.from_top1(pred, stages, proba.shape[2])
 
 
-def recorded(table, n_splits):
+def recorded(table, n_splits, n_learnt):
     """Rows of recorded answers, calibrated on the rows that are tuned on."""
     found = {}
     for seed in range(n_splits):
@@ -270,15 +280,15 @@ def recorded(table, n_splits):
         rest = rest[:N_JUDGED]
         traces = {"bare": table.trace}
         traces |= {method: calibrated_trace(table, rows, method) for method in METHODS}
-        learnt = WeightedBinary(random_state=seed) if seed < 10 else None
+        learnt = WeightedBinary(random_state=seed) if seed < n_learnt else None
         calibration_split(found, traces, table.y, table.price, rows, rest, seed, learnt)
     yield from calibration_rows(found, table.name)
 
 
-def members(name, n_seeds, n_fit=4_000):
+def members(name, n_seeds, n_fit=3_000):
     """Rows of members fitted bare and in CalibratedClassifierCV, at the prices of the bare."""
     X, y = table_of(name)
-    found, accuracies = {"two": {}, "three": {}}, []
+    found = {"two": {}, "three": {}}
     for seed in range(n_seeds):
         fit, others = split(len(y), n_fit, seed)
         others = others[: N_TUNING + N_JUDGED]
@@ -309,7 +319,7 @@ def fitted_answers(X, y, X_new, seed):
         DecisionTreeClassifier(max_depth=4, random_state=seed),
         GaussianNB(),
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-        RandomForestClassifier(50, random_state=seed),
+        RandomForestClassifier(100, random_state=seed),
     ]
     fitted = {"bare": [clone(member).fit(X, y) for member in bare]}
     for method in METHODS:
@@ -333,16 +343,20 @@ def calibration_split(found, traces, y, price, rows, rest, seed, learnt=None):
     prices = FixedCost(price).fit(len(price))
     for how, trace in traces.items():
         judged = Judged(ConfidenceThreshold(), trace, y, prices, rows, rest, seed)
-        one = {
-            "own": judged.accuracy_at_costs(),
-            "common": one_threshold(trace.rows(rest), y[rest], prices),
-            "surest": judged.surest,
-            "error": calibration_error(trace.rows(rest), y[rest]),
-            "stages": 1 - trace.rows(rest).losses(y[rest]).mean(axis=0),
+        held_out = trace.rows(rest)
+        accuracy = {
+            "threshold per stage": judged.accuracy_at_costs(),
+            "one threshold": one_threshold(held_out, y[rest], prices),
         }
         if learnt is not None:
             rule = Judged(learnt, trace, y, prices, rows, rest, seed)
-            one["learnt"] = rule.accuracy_at_costs()
+            accuracy["learnt"] = rule.accuracy_at_costs()
+        one = {
+            "accuracy": accuracy,
+            "surest": judged.surest,
+            "error": calibration_error(held_out, y[rest]),
+            "stages": 1 - held_out.losses(y[rest]).mean(axis=0),
+        }
         found.setdefault(how, []).append(one)
 
 
@@ -355,8 +369,7 @@ def one_threshold(trace, y, prices):
         way = walk(trace, thresholds([cut] * (trace.n_stages - 1)))
         right = 1 - trace.losses(y)[np.arange(len(y)), way.exit]
         curve.append((prices.relative(prices.path_cost(way.visited)).mean(), right.mean()))
-    cost, accuracy = np.array(sorted(curve)).T
-    return np.interp(COSTS, cost, accuracy, left=np.nan)
+    return accuracy_at_costs(*np.array(curve).T)
 
 
 def calibration_error(trace, y, n_bins=15):
@@ -373,20 +386,20 @@ def calibration_error(trace, y, n_bins=15):
 def calibration_rows(found, data):
     """One row for every kind of answers and every rule; gains are over the bare answers."""
     for how, results in found.items():
-        for rule in ("own", "common", "learnt"):
-            pairs = [(a[rule], b[rule]) for a, b in zip(results, found["bare"]) if rule in a]
-            if not pairs:
-                continue
-            mean = {key: np.mean([one[key] for one in results], axis=0) for key in ("error", "stages")}
-            surest = [a["surest"] - b["surest"] for a, b in zip(results, found["bare"])]
+        error, stages = (np.mean([one[k] for one in results], axis=0) for k in ("error", "stages"))
+        surest = 100 * np.array([a["surest"] - b["surest"] for a, b in zip(results, found["bare"])])
+        for rule in results[0]["accuracy"]:
+            accuracy, bare = (
+                np.array([one["accuracy"][rule] for one in some if rule in one["accuracy"]])
+                for some in (results, found["bare"])
+            )
             yield {
                 "data": data,
-                "splits": seeds(len(pairs)),
+                "splits": seeds(len(accuracy)),
                 "answers": how,
-                "thresholds": rule,
-                **gains(np.array([after - before for after, before in pairs])),
-                "ECE": " ".join(f"{value:.3f}" for value in mean["error"]),
-                "stage accuracy": " ".join(f"{value:.3f}" for value in mean["stages"]),
-                "80 % surest, cost 0.5": points(surest) if rule == "own" else "-",
-                "_accuracy": [float(v) for v in np.mean([after for after, _ in pairs], axis=0)],
+                "rule": rule,
+                **at_costs(accuracy, accuracy if how == "bare" else bare),
+                "calibration error": " ".join(f"{value:.3f}" for value in error),
+                "stage accuracy": " ".join(f"{value:.3f}" for value in stages),
+                "80 % surest at cost 0.5": in_words(surest),
             }

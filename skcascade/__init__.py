@@ -2,7 +2,10 @@
 
 from ._cascade import CascadeClassifier
 from ._curve import TradeoffCurve, TradeoffPoint
+from ._held_out_size import HeldOutSize, held_out_size
 from ._make_cascade import make_cascade
+from ._monitor import ExitMonitor
+from ._select_members import MemberSelection, select_members
 from ._trace import Trace
 from ._tradeoff_curve import tradeoff_curve
 from ._tuning import fit_policy
@@ -12,12 +15,17 @@ __version__ = "0.1.0"
 __all__ = [
     "EXIT",
     "CascadeClassifier",
+    "ExitMonitor",
+    "HeldOutSize",
+    "MemberSelection",
     "Trace",
     "TradeoffCurve",
     "TradeoffPoint",
     "Walk",
     "fit_policy",
+    "held_out_size",
     "make_cascade",
+    "select_members",
     "tradeoff_curve",
     "walk",
 ]

@@ -1,6 +1,5 @@
 """The estimator: split, fit members, price them, tune the policy; then walk."""
 
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,16 +10,21 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ._fitting import Data, MemberFitter, fit_and_record, split_rows
+from ._monitor import ExitMonitor
+from ._no_answer import labels_of
 from ._operating_point import OperatingPoint
 from ._stages import Live
 from ._summary import cascade_block, summarize
 from ._tuning import Tuning, check_weight
 from ._validation import (
+    are_recorded_members,
     check_data,
     check_members,
     check_prices,
+    check_reject,
     check_samples,
     input_tags,
+    may_reject,
     route_metadata,
     seeded_policy,
 )
@@ -63,6 +67,16 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         Largest acceptable drop below the reference stage, the most accurate stage alone.
     max_cost : float, default=None
         Largest acceptable mean cost, as a share of running the last stage alone.
+    reject_cost : float in [0, 1), default=None
+        Allow giving no answer, as a last exit that costs nothing: this is what it loses,
+        where an error loses 1. Samples leave there whose best answer is more likely to be
+        wrong than that. None: every sample gets an answer, unless `max_error` is given.
+    max_error : float in (0, 1), default=None
+        Largest acceptable error rate among the samples that get an answer: `reject_cost` is
+        the largest that keeps to it on held-out rows, at any operating point.
+    reject_label : int, float or str, default=None
+        What `predict` says where there is no answer. None: -1 for numbers, "no answer"
+        for strings.
     confidence_level : float in (0, 1), default=None
         Certify the bound: over the draw of the held-out rows, the true drop (or cost)
         exceeds it with probability at most 1 - `confidence_level`. Holds for one fit, not
@@ -99,7 +113,9 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
     tradeoff_index_ : int
         The point of it that was chosen.
     stage_names_ : list of str
-        Name of each stage.
+        Name of each stage; the last is "no answer" where that is allowed.
+    reject_cost_ : float or None
+        What giving no answer loses.
     classes_ : ndarray of shape (n_classes,)
         Labels.
     n_features_in_ : int
@@ -144,6 +160,9 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         "alpha": [Real, None],
         "max_accuracy_drop": [Real, None],
         "max_cost": [Real, None],
+        "reject_cost": [Interval(Real, 0, 1, closed="left"), None],
+        "max_error": [Interval(Real, 0, 1, closed="neither"), None],
+        "reject_label": [Real, str, None],
         "confidence_level": [Real, None],
         "cv": [
             Interval(Real, 0, 1, closed="neither"),
@@ -168,6 +187,9 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         alpha=None,
         max_accuracy_drop=None,
         max_cost=None,
+        reject_cost=None,
+        max_error=None,
+        reject_label=None,
         confidence_level=None,
         cv=0.2,
         memory=None,
@@ -183,6 +205,9 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         self.alpha = alpha
         self.max_accuracy_drop = max_accuracy_drop
         self.max_cost = max_cost
+        self.reject_cost = reject_cost
+        self.max_error = max_error
+        self.reject_label = reject_label
         self.confidence_level = confidence_level
         self.cv = cv
         self.memory = memory
@@ -243,6 +268,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         """
         rng = check_random_state(self.random_state)
         policy = seeded_policy(self.policy, self._draw_seed(rng))
+        check_reject(self)
         target = OperatingPoint.check(
             self.alpha,
             self.max_accuracy_drop,
@@ -268,9 +294,13 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         fitted = fit_and_record(
             fitter, Data(X, y, codes, self.classes_), splits, policy, self.cost, target, rng
         )
-        self._stages, self.cost_ = fitted.stages, fitted.cost
+        self._members = fitted.stages.members
+        self._deployed = are_recorded_members(self.cv, estimators)
+        if may_reject(self):
+            fitted = fitted.with_no_answer(self.reject_cost or 0.0)
+        self._stages, self._stages_key, self.cost_ = fitted.stages, fitted.key, fitted.cost
         self._tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng)
-        self._set_policy(target, self.confidence_level)
+        self._set_policy(target, fitter.memory)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -292,7 +322,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         target = OperatingPoint.check(
             **dials, confidence_level=self.confidence_level, tunable=self.policy_.tunable
         )
-        self._set_policy(target, self.confidence_level)
+        self._set_policy(target)
         return self.set_params(**dials)
 
     def predict(self, X):
@@ -305,9 +335,10 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         Returns
         -------
         y : ndarray of shape (n_samples,)
+            `reject_label` where there is no answer.
         """
         proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
+        return labels_of(proba, self.classes_, self.reject_label)
 
     def predict_proba(self, X):
         """Probabilities, as the stage says at which each sample leaves.
@@ -319,6 +350,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float32
+            Zeros where there is no answer.
         """
         return self._walk(X).proba
 
@@ -337,7 +369,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
             return np.log(self.predict_proba(X))
 
     def score(self, X, y, sample_weight=None):
-        """Accuracy of :meth:`predict`.
+        """Accuracy of :meth:`predict`. No answer is not the right one.
 
         Parameters
         ----------
@@ -426,6 +458,36 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
             self.stage_names_, self.policy_, self.tradeoff_, self.tradeoff_index_, self._exits
         )
 
+    def monitor(self, X=None, *, false_alarm_rate=0.01):
+        """Watch later samples for drift against held-out rows.
+
+        Parameters
+        ----------
+        X : samples, default=None
+            Rows like those to come that no member was fitted on; labels are not needed.
+            None: the held-out rows, where the members that answered there are deployed.
+        false_alarm_rate : float in (0, 1), default=0.01
+            Chance, over all batches ever fed, that a rate is named which did not move.
+
+        Returns
+        -------
+        monitor : ExitMonitor
+
+        Raises
+        ------
+        ValueError
+            If X is None and the trace was dropped, or holds the answers of other members than
+            those deployed, as with several folds.
+        """
+        check_is_fitted(self)
+        if X is None and not self._deployed:
+            raise ValueError(
+                "The held-out answers are those of members fitted on other folds: give `X`, rows"
+                " that no member was fitted on, or fit with a float `cv`."
+            )
+        reference = self._tuning.trace if X is None else self._live(X)
+        return ExitMonitor(self.policy_, reference, cascade=self, false_alarm_rate=false_alarm_rate)
+
     @property
     def trace_(self):
         """Answers of every stage on the held-out rows."""
@@ -440,7 +502,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
     @property
     def members_(self):
         """Fitted members by name."""
-        return Bunch(**{name: thaw(member.estimator) for name, member in self._stages.members})
+        return Bunch(**{name: thaw(member.estimator) for name, member in self._members})
 
     @property
     def stage_names_(self):
@@ -465,11 +527,15 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
             check_is_fitted(self)  # raises; it looks at the tags of all members, so only now
         return Live(self._stages, check_samples(self, X))
 
-    def _set_policy(self, target, confidence_level):
-        self.policy_, search, self.tradeoff_index_ = self._tuning.fit(target, confidence_level)
-        curve, i = search.curve, self.tradeoff_index_
-        chosen = float(curve.relative_cost[i]), float(curve.accuracy[i])
-        self.tradeoff_ = replace(curve, stage_names=tuple(self.stage_names_), chosen=chosen)
+    def _set_policy(self, target, memory=None):
+        if self.max_error is None:
+            self._tuning.search(self.confidence_level is not None, memory)
+        else:
+            self._tuning = self._tuning.within_error(self.max_error, target)
+        self.reject_cost_ = self._tuning.reject_cost
+        level = self.confidence_level
+        self.policy_, search, self.tradeoff_index_ = self._tuning.fit(target, level)
+        self.tradeoff_ = search.curve.named(self.stage_names_, self.tradeoff_index_)
         # Where the trace was dropped, the cross-fitted point has to tell who leaves where.
         kept = self._tuning.trace is not None
         self._exits = self._tuning.replay(self.policy_) if kept else None

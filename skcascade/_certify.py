@@ -1,22 +1,36 @@
 """Certified operating points: bounds that hold with a stated confidence.
 
-Candidates are tuned on one part of the trace and tested, one after the other, on the rest. The
-test of one candidate is a bet against "its mean is above the bound" (Waudby-Smith and Ramdas,
-Estimating means of bounded random variables by betting, JRSS-B 2024): a capital that starts at 1
-and cannot be expected to grow if that is true, so that it exceeds 1 / (1 - confidence_level) with
-probability at most 1 - confidence_level (Ville). The candidates are tested from the safest to the
-boldest and the first failure ends the sequence (fixed-sequence testing; Angelopoulos et al., Learn
-then test, 2021), so no correction for their number is due.
+Candidates are tuned on one part of the trace and tested, one after the other, on the rest: from
+the safest to the boldest, until the first that fails (fixed-sequence testing; Angelopoulos et
+al., Learn then test, 2021), so that no correction for their number is due. All that passed are
+certified together, and the best of them is the answer.
+
+A bound on the drop of 0/1 losses is tested exactly (`_paired_test`). Other losses, and costs, are
+tested by betting (Waudby-Smith and Ramdas, Estimating means of bounded random variables by
+betting, JRSS-B 2024): a bet against "the mean is above the bound" has a capital that starts at 1
+and cannot be expected to grow if that is true, so that it ever exceeds 1 / p with probability p
+at most (Ville).
 """
 
 import warnings
 
 import numpy as np
+from scipy.special import ndtri
 
+from ._paired_test import paired_p_value
 from ._walk import walk
 from .exceptions import CascadeWarning
 
-__all__ = ["certified", "log_capital"]
+__all__ = ["TUNING_SHARE", "bound_test", "certified", "log_capital"]
+
+#: Share of the trace on which the candidates are tuned when one is to be certified.
+TUNING_SHARE = 0.4
+#: Share of the reference's cost by which a step of the sequence is cheaper than the one before.
+#: The first candidate beyond the bound has the full chance to slip through; where it is far beyond,
+#: it has less. So steps that save little only make broken bounds more likely.
+STEP = 0.05
+#: With this probability a candidate is certified on as many rows as are said to be enough.
+POWER = 0.8
 
 
 def log_capital(values, bound, upper, stake):
@@ -44,7 +58,7 @@ def log_capital(values, bound, upper, stake):
 
 
 def certified(search, target, confidence_level, trace, y, cost):
-    """Index of the boldest candidate that is certified on rows it was not tuned on.
+    """Index of the best candidate that is certified on rows it was not tuned on.
 
     Parameters
     ----------
@@ -60,7 +74,7 @@ def certified(search, target, confidence_level, trace, y, cost):
     Returns
     -------
     index : int
-        Of the candidate; the stage alone that needs no proof, if nothing is certified.
+        Of the candidate; the one that needs no proof, if nothing is certified.
 
     Raises
     ------
@@ -72,58 +86,149 @@ def certified(search, target, confidence_level, trace, y, cost):
     CascadeWarning
         If nothing is certified.
     """
-    test = _CostTest if target.max_cost is not None else _DropTest
-    test = test(search, target, trace, y, cost)
-    needed = -np.log1p(-confidence_level)  # log capital
-    passed = test.fallback
+    test = bound_test(search, target, trace, y, cost)
+    level = 1 - confidence_level
+    passed = [test.fallback]
     for index in test.order:
-        seen = test.values(index, search.rows)
-        spread = np.mean((seen - test.bound) ** 2) + 1e-4
-        # The stake that reaches `needed` at the last fresh row with the least edge.
-        stake = np.sqrt(2 * needed / (max(1, len(search.fresh)) * spread))
-        fresh = test.values(index, search.fresh)
-        if log_capital(fresh, test.bound, test.upper, stake) < needed:
+        if test.p_value(index, level) > level:
             break
-        passed = index
-    if passed == test.fallback and len(test.order):
-        _warn(search, test, needed)
-    return passed
+        passed.append(index)
+    if len(passed) == 1 and len(test.order):
+        _warn(search, test, level)
+    return min(passed, key=test.rank)
 
 
-class _DropTest:
-    """Candidates from the dearest to the cheapest; values: loss above the reference stage's."""
+def bound_test(search, target, trace, y, cost):
+    """The test of the bound that `target` sets."""
+    kind = _CostTest if target.max_cost is not None else _DropTest
+    return kind(search, target, trace, y, cost)
+
+
+class _BoundTest:
+    """Candidates in the order in which they are tested, and what is known of each.
+
+    Attributes
+    ----------
+    bound, upper : float
+        On the mean of the values, and the largest value possible.
+    fallback : int
+        The candidate that needs no proof.
+    order : ndarray of int
+    """
+
+    def __init__(self, search, target, trace, y, cost):
+        self.search, self.trace, self.cost = search, trace, cost
+
+    def _sequence(self, eligible, key):
+        """Candidates that are `eligible`, by `key`.
+
+        A stage alone is a step far from its neighbours, and whatever comes after a step that
+        fails is lost. So it only takes part where no other candidate beats it.
+        """
+        on_front = np.zeros(len(eligible), dtype=bool)
+        on_front[self.search.curve.pareto()] = True
+        eligible = np.flatnonzero(eligible & (on_front | ~np.isnan(self.search.curve.parameter)))
+        return eligible[np.argsort(key[eligible], kind="stable")]
+
+    def p_value(self, index, level):
+        """P-value of "the mean is above the bound", on the fresh rows; best at `level`."""
+        seen, fresh = self.values(index, self.search.rows), self.search.fresh
+        spread = np.mean((seen - self.bound) ** 2) + 1e-4
+        # The stake that reaches 1 / level at the last fresh row with the least margin.
+        stake = np.sqrt(-2 * np.log(level) / (max(1, len(fresh)) * spread))
+        return np.exp(-log_capital(self.values(index, fresh), self.bound, self.upper, stake))
+
+    def n_needed(self, index, level, power=POWER):
+        """Fresh rows on which a candidate is likely certified; inf if on none."""
+        rows = np.r_[self.search.rows, self.search.fresh]
+        margin = self.bound - self.mean(index)
+        if margin <= 0:
+            return np.inf
+        deviations = (self.deviations(level) + ndtri(power)) / margin
+        sure = np.log(level) / np.log1p(-self.bound / self.upper) if self.bound < self.upper else 0
+        return max(deviations**2 * self.values(index, rows).var(), sure)
+
+    def deviations(self, level):
+        """Standard errors by which the mean must be below the bound."""
+        return np.sqrt(-2 * np.log(level))
+
+
+class _DropTest(_BoundTest):
+    """Candidates from the dearest to the cheapest; values: loss above the reference's."""
 
     upper = 1.0
 
     def __init__(self, search, target, trace, y, cost):
-        self.search, self.trace = search, trace
+        super().__init__(search, target, trace, y, cost)
         self.losses = trace.losses(y)
         if self.losses.min() < 0 or self.losses.max() > 1:
             raise ValueError("`confidence_level` needs a `loss` between 0 and 1.")
-        curve = search.curve
+        self.zero_one = np.isin(self.losses, (0, 1)).all()
         self.bound = target.max_accuracy_drop
-        self.fallback = search.alone(curve.reference)
-        cheaper = np.flatnonzero(curve.relative_cost < curve.relative_cost[self.fallback])
-        self.order = cheaper[np.argsort(-curve.relative_cost[cheaper], kind="stable")]
+        self.fallback = search.reference
+        price = search.curve.relative_cost
+        order = self._sequence(price < price[self.fallback], -price)
+        self.order = steps(order, price, STEP * price[self.fallback])
+        self._reference = walk(trace, search.policies[self.fallback]).exit
+
+    def rank(self, index):
+        """The cheapest first."""
+        return self.search.curve.relative_cost[index]
+
+    def mean(self, index):
+        """Drop, cross-fitted."""
+        return self.search.curve.accuracy[self.fallback] - self.search.curve.accuracy[index]
 
     def values(self, index, rows):
+        """Loss of a candidate less that of the reference."""
         way = walk(self.trace.rows(rows), self.search.policies[index])
-        return self.losses[rows, way.exit] - self.losses[rows, self.search.curve.reference]
+        return self.losses[rows, way.exit] - self.losses[rows, self._reference[rows]]
+
+    def p_value(self, index, level):
+        """Exact for 0/1 losses."""
+        if not self.zero_one:
+            return super().p_value(index, level)
+        values = self.values(index, self.search.fresh)
+        counts = (values > 0).sum(), (values < 0).sum(), len(values)
+        return paired_p_value(*counts, self.bound, missed=0.01 * level)
+
+    def deviations(self, level):
+        """Standard errors by which the drop must be below the bound."""
+        return -ndtri(level) if self.zero_one else super().deviations(level)
 
 
-class _CostTest:
+def steps(order, price, least):
+    """Those of `order`, by falling price, that are cheaper by `least` than the one kept before."""
+    kept = []
+    for index in order:
+        if not kept or price[kept[-1]] - price[index] >= least:
+            kept.append(index)
+    return np.array(kept, dtype=int)
+
+
+class _CostTest(_BoundTest):
     """Candidates from the cheapest to the dearest; values: relative cost of the way."""
 
     def __init__(self, search, target, trace, y, cost):
-        self.search, self.trace, self.cost = search, trace, cost
+        super().__init__(search, target, trace, y, cost)
         curve = search.curve
         self.bound = target.max_cost
         self.upper = cost.relative(_dearest_way(cost.edge_costs_))
         self.fallback = search.alone(target.choose_stage(curve))
-        better = np.flatnonzero(curve.accuracy > curve.accuracy[self.fallback])
-        self.order = better[np.argsort(curve.relative_cost[better], kind="stable")]
+        better = curve.accuracy > curve.accuracy[self.fallback]
+        self.order = self._sequence(better, curve.relative_cost)
+
+    def rank(self, index):
+        """The most accurate first, of equals the cheaper."""
+        curve = self.search.curve
+        return -curve.accuracy[index], curve.relative_cost[index]
+
+    def mean(self, index):
+        """Relative cost, cross-fitted."""
+        return self.search.curve.relative_cost[index]
 
     def values(self, index, rows):
+        """Relative cost of each way."""
         way = walk(self.trace.rows(rows), self.search.policies[index])
         return self.cost.relative(self.cost.path_cost(way.visited))
 
@@ -136,16 +241,11 @@ def _dearest_way(edges):
     return paid.max()
 
 
-def _warn(search, test, needed):
+def _warn(search, test, level):
     """Say that nothing was certified, and how many rows would likely be enough."""
-    growth, n_fresh = 0.0, len(search.fresh)  # growth of the log capital, per fresh row
-    if n_fresh and len(test.order):  # nothing is certified before the first of them is
-        edge = test.bound - test.values(test.order[0], search.fresh)
-        stakes = np.geomspace(1e-3, 1, 30) * 0.99 / (test.upper - test.bound)
-        growth = max(np.log1p(stake * edge).mean() for stake in stakes)
-    if growth > 0:
-        per_fresh = (len(search.rows) + n_fresh) / n_fresh
-        rows = int(np.ceil(max(needed / growth, n_fresh + 1) * per_fresh))
+    n_fresh = test.n_needed(test.order[0], level)
+    if np.isfinite(n_fresh):
+        rows = int(np.ceil(max(n_fresh, len(search.fresh) + 1) / (1 - TUNING_SHARE)))
         advice = f" About {rows} held-out rows would likely be enough."
     else:
         advice = " On the rows at hand no candidate keeps it, so more rows are unlikely to help."

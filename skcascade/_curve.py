@@ -1,6 +1,6 @@
 """The trade-off between accuracy and cost, as computed arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ class TradeoffCurve:
     stage_accuracy, stage_cost : ndarray of shape (n_stages,)
         Accuracy and relative cost of each stage alone.
     reference : int
-        The reference stage: the most accurate alone, the cheaper of two equals.
+        The reference stage: the most accurate alone, the cheaper of two equals. It answers.
     oracle : tuple of float
         Relative cost and accuracy if every sample went straight to the cheapest of the
         stages that serve it best: what no policy can beat.
@@ -63,6 +63,8 @@ class TradeoffCurve:
         The dial that `parameter` is about.
     stage_names : tuple of str
         Name of each stage.
+    no_answer : bool
+        Whether the last stage is the exit "no answer".
     metric : str
         What `accuracy` and `stage_accuracy` hold.
     accuracy_band, cost_band : ndarray of shape (n_points, 2) or None
@@ -82,6 +84,7 @@ class TradeoffCurve:
     chosen: tuple | None = None
     by: str = "alpha"
     stage_names: tuple = ()
+    no_answer: bool = False
     metric: str = "accuracy"
     accuracy_band: np.ndarray | None = None
     cost_band: np.ndarray | None = None
@@ -132,6 +135,39 @@ class TradeoffCurve:
             float(self.relative_cost[i]),
             self.exit_rates[i],
         )
+
+    def named(self, stage_names, index):
+        """The same with names of the stages, and point `index` as the one in use."""
+        chosen = float(self.relative_cost[index]), float(self.accuracy[index])
+        return replace(self, stage_names=tuple(stage_names), chosen=chosen)
+
+    @property
+    def reference_accuracy(self):
+        """What a drop is measured against: the reference stage, or with "no answer" the best point.
+
+        Where silence costs less than the errors of the reference stage do, that stage is no
+        measure: nobody would deploy it without the right to be silent.
+        """
+        return self.accuracy.max() if self.no_answer else self.stage_accuracy[self.reference]
+
+    def among(self, stages):
+        """Share of the samples that leave at some of the stages, and their accuracy.
+
+        Parameters
+        ----------
+        stages : sequence of int
+
+        Returns
+        -------
+        share : ndarray of shape (n_points,)
+        accuracy : ndarray of shape (n_points,)
+            One less their mean loss; NaN where there are none.
+        """
+        stages = list(stages)
+        rates, right = self.exit_rates[:, stages], self.exit_accuracy[:, stages]
+        share = rates.sum(axis=1)
+        total = (rates * np.nan_to_num(right)).sum(axis=1)
+        return share, np.divide(total, share, out=np.full_like(total, np.nan), where=share > 0)
 
     def coin_toss(self):
         """Stages between which tossing a coin is worth it, by rising cost.
@@ -228,7 +264,7 @@ def _mean_best(cost, accuracy, low, high):
     return accuracy[front] @ widths / (high - low)
 
 
-def curve_of(parameter, ways, stage_losses, cost, weight, **more):
+def curve_of(parameter, ways, stage_losses, cost, weight, *, no_answer=False, **more):
     """Curve of the points whose samples lost `losses` on the ways they took.
 
     Parameters
@@ -241,6 +277,8 @@ def curve_of(parameter, ways, stage_losses, cost, weight, **more):
     cost : BaseCostModel
         Fitted.
     weight : ndarray of shape (n_samples,)
+    no_answer : bool, default=False
+        Whether the last stage gives none.
     **more : dict
         Further attributes of the curve.
 
@@ -261,7 +299,8 @@ def curve_of(parameter, ways, stage_losses, cost, weight, **more):
         exit_accuracy=np.stack(right),
         stage_accuracy=stage_accuracy,
         stage_cost=stage_cost,
-        reference=reference_of(stage_accuracy, stage_cost),
+        reference=reference_of(stage_accuracy, stage_cost, no_answer),
+        no_answer=no_answer,
         **{
             "oracle": _oracle(stage_losses, stage_cost, share),
             "stage_names": tuple(map(str, range(len(stage_cost)))),
@@ -270,9 +309,10 @@ def curve_of(parameter, ways, stage_losses, cost, weight, **more):
     )
 
 
-def reference_of(stage_accuracy, stage_cost):
-    """The most accurate stage, the cheaper of two equals."""
-    best = np.flatnonzero(stage_accuracy >= stage_accuracy.max() - 1e-12)
+def reference_of(stage_accuracy, stage_cost, no_answer=False):
+    """The most accurate stage that answers, the cheaper of two equals."""
+    accuracy = stage_accuracy[: len(stage_accuracy) - no_answer]
+    best = np.flatnonzero(accuracy >= accuracy.max() - 1e-12)
     return int(best[stage_cost[best].argmin()])
 
 

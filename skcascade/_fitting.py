@@ -12,13 +12,14 @@ from sklearn.model_selection import StratifiedShuffleSplit, check_cv, train_test
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
+from ._no_answer import NO_ANSWER, NoAnswer, with_free_stage
 from ._stages import Stages, take
 from ._trace import Trace
 from .costs._pricing import fit_cost
 from .members._adapters import is_local_net, thaw
 from .utils._digest import digest
 
-__all__ = ["Data", "MemberFitter", "fit_and_record", "split_rows"]
+__all__ = ["Data", "MemberFitter", "fit_and_record", "record", "split_rows"]
 
 #: Rows on which costs are measured.
 COST_ROWS = 256
@@ -129,8 +130,8 @@ class MemberFitter(NamedTuple):
 
         Returns
         -------
-        fitted : list of (Stages, str)
-            One a fold; the string tells what its members were fitted from.
+        fitted : list of (Stages, str or None)
+            One a fold; the string tells what its members were fitted from. None without a cache.
         """
         self._check_before(data)
         tasks = [(i, j) for i in range(len(folds)) for j in range(len(self.members))]
@@ -143,7 +144,7 @@ class MemberFitter(NamedTuple):
         return [
             (
                 Stages(list(zip(self.names, fitted[i * width : (i + 1) * width])), data.classes),
-                joblib.hash(keys[i]),
+                None if self.memory.location is None else joblib.hash(keys[i]),
             )
             for i in range(len(folds))
         ]
@@ -167,11 +168,8 @@ class MemberFitter(NamedTuple):
 
     def record(self, stages, X, key):
         """Trace of `stages` on `X`, cached under `key`; not at all where it is None."""
-        run = _record
-        if key is not None:
-            run = self.memory.cache(_record, ignore=["stages", "X", "batch_size"])
-            key = joblib.hash((key, digest(X) if self.memory.location else None))
-        return Trace(run(key, stages, X, self.batch_size), loss=self.loss)
+        proba = record(stages, X, key, self.memory, batch_size=self.batch_size)
+        return Trace(proba, loss=self.loss)
 
     def _keys(self, data, folds):
         """For each fold and member, what its fit depends on; None without a cache."""
@@ -206,17 +204,38 @@ def _fit(key, member, X, y, codes, params):
     return member.fit(X, y, codes, **params)
 
 
+def record(stages, X, key, memory, *, batch_size=None):
+    """Answers of `stages` on `X`, cached in `memory` under `key`; not at all where it is None."""
+    run = _record
+    if key is not None:
+        run = memory.cache(_record, ignore=["stages", "X", "batch_size"])
+        key = joblib.hash((key, digest(X)))
+    return run(key, stages, X, batch_size)
+
+
 def _record(key, stages, X, batch_size):
     return Trace.record(stages, X, batch_size=batch_size).proba
 
 
 class Fitted(NamedTuple):
-    """The deployed stages, their prices, the policy that fine-tuned them, and the evidence."""
+    """The deployed stages, their prices, the policy that fine-tuned them, and the evidence.
+
+    `key` is under what answers of the stages are cached; None: not at all.
+    """
 
     stages: Stages
     cost: Any
     policy: Any
     trace: Trace
+    key: str | None
+
+    def with_no_answer(self, reject_cost):
+        """The same with a last stage at which samples leave without an answer."""
+        silent = NoAnswer(self.stages.n_classes)
+        stages = Stages([*self.stages.members, (NO_ANSWER, silent)], self.stages.classes)
+        trace = self.trace.with_no_answer(reject_cost)
+        key = self.key and f"{self.key}, {NO_ANSWER}"
+        return Fitted(stages, with_free_stage(self.cost), self.policy, trace, key)
 
 
 def fit_and_record(fitter, data, splits, policy, cost, target, rng):
@@ -249,13 +268,14 @@ def fit_and_record(fitter, data, splits, policy, cost, target, rng):
     for own, (before, _), (rows, kept) in zip(policies, fitted, fitting):
         (X, _, codes), (X_val, _, codes_val) = data.rows(rows), data.rows(kept)
         stages.append(own.fine_tune(before, X, codes, X_val, codes_val, cost, target))
+    # Stages that were left alone are what the key stands for.
+    keys = [key if own is before else None for own, (before, key) in zip(stages, fitted)]
     traces = [
-        # Stages that were left alone are what the key stands for.
-        fitter.record(own, take(data.X, test), key if own is before else None).proba
-        for own, (before, key), (_, test) in zip(stages, fitted, splits)
+        fitter.record(own, take(data.X, test), key).proba
+        for own, key, (_, test) in zip(stages, keys, splits)
     ]
     trace = Trace(traces[0] if len(traces) == 1 else np.concatenate(traces), loss=fitter.loss)
-    return Fitted(stages[-1], cost, policies[-1], trace)
+    return Fitted(stages[-1], cost, policies[-1], trace, keys[-1])
 
 
 def _keep(rows, fraction, codes, rng):

@@ -106,7 +106,7 @@ class OperatingPoint(NamedTuple):
 
     def _floor(self, curve):
         """Least accuracy that `max_accuracy_drop` allows."""
-        return curve.stage_accuracy[curve.reference] - self.max_accuracy_drop
+        return curve.reference_accuracy - self.max_accuracy_drop
 
     def choose_stage(self, curve):
         """The most accurate single stage within `max_cost`.

@@ -39,6 +39,8 @@ class Stages:
     n_stages, n_classes : int
     names : list of str
         Name of each stage: the member's, with `:exit` where it has several.
+    no_answer : bool
+        Whether the last stage gives none: its member says so by `silent`.
     block_rows : int
         Rows to handle at once at most, so that what members hold stays small: the least
         of their own `block_rows`, an optional attribute.
@@ -59,6 +61,7 @@ class Stages:
             name if member.n_exits == 1 else f"{name}:{exit}" for name, member, exit in self._where
         ]
         self.n_stages, self.n_classes = len(self._where), len(self.classes)
+        self.no_answer = any(getattr(member, "silent", False) for _, member in self.members)
         limits = [getattr(member, "block_rows", None) for _, member in self.members]
         self.block_rows = min((limit for limit in limits if limit), default=sys.maxsize)
         self._columns = {name: self._align(name, m.labels) for name, m in self.members}

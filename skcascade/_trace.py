@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from ._no_answer import NoAnswerLoss
 from ._stages import Live
 from ._walk import BLOCK_BYTES
 
@@ -36,6 +37,8 @@ class Trace:
         The recorded probabilities.
     n_samples, n_stages, n_classes : int
         Its shape.
+    no_answer : bool
+        Whether the last stage is the exit "no answer".
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Trace:
             if not np.isfinite(proba[rows]).all():
                 raise ValueError("`proba` contains NaN or infinity.")
         self.proba = proba
+        self.no_answer = False
         self.classes = None if classes is None else np.asarray(classes)
         if self.classes is not None and len(self.classes) != proba.shape[2]:
             raise ValueError(
@@ -108,7 +112,9 @@ class Trace:
             everyone = np.arange(block.n_samples)
             for stage in range(shape[1]):
                 proba[rows, stage] = block.observe(stage, everyone)
-        return cls(proba, classes, loss)
+        trace = cls(proba, classes, loss)
+        trace.no_answer = stages.no_answer
+        return trace
 
     @classmethod
     def from_top1(cls, pred, confidence, n_classes):
@@ -181,10 +187,61 @@ class Trace:
     def rows(self, index):
         """The trace of the rows `index` (slice, mask or integers) selects."""
         part = object.__new__(Trace)
-        part.proba, part.classes, part.loss = self.proba[index], self.classes, self.loss
+        vars(part).update(vars(self), proba=self.proba[index])
         if isinstance(self.loss, np.ndarray):
             part.loss = self.loss[index]
         return part
+
+    def of_stages(self, stages):
+        """The trace of some stages, all of which answer, in any order."""
+        part = self.rows(slice(None))
+        part.proba, part.no_answer = self.proba[:, stages], False
+        if isinstance(self.loss, np.ndarray):
+            part.loss = self.loss[:, stages]
+        return part
+
+    def with_no_answer(self, reject_cost):
+        """The trace with a last stage at which samples leave without an answer.
+
+        Its probabilities are all 0, it costs nothing, and every sample that leaves there
+        loses `reject_cost`. Where there is such a stage already, it gets that price.
+
+        Parameters
+        ----------
+        reject_cost : float in [0, 1)
+            Loss of giving no answer; an error loses 1.
+
+        Returns
+        -------
+        trace : Trace
+
+        Examples
+        --------
+        >>> from skcascade import Trace, fit_policy, walk
+        >>> from skcascade.policies import ConfidenceThreshold
+        >>> sure, torn = [0.9, 0.1], [0.6, 0.4]
+        >>> trace = Trace([[sure, sure]] * 60 + [[torn, sure]] * 20 + [[torn, torn]] * 20)
+        >>> y = [0] * 80 + [0, 1] * 10
+        >>> policy = fit_policy(
+        ...     ConfidenceThreshold(), trace.with_no_answer(0.2), y, cost=[1, 10], alpha=0.01
+        ... )
+        >>> walk(trace.with_no_answer(0.2), policy).exit.tolist().count(2)
+        20
+        """
+        if not 0 <= reject_cost < 1:
+            raise ValueError(f"`reject_cost` must lie in [0, 1), got {reject_cost!r}.")
+        trace = self.rows(slice(None))
+        if not self.no_answer:
+            nothing = np.zeros((self.n_samples, 1, self.n_classes), dtype=np.float32)
+            trace.proba = np.concatenate([self.proba, nothing], axis=1)
+            trace.no_answer = True
+        if isinstance(self.loss, np.ndarray):
+            lost = np.full(self.n_samples, float(reject_cost))
+            trace.loss = np.column_stack([self.loss[:, : trace.n_stages - 1], lost])
+        else:
+            loss = self.loss or zero_one_loss
+            trace.loss = NoAnswerLoss(getattr(loss, "of_answers", loss), reject_cost)
+        return trace
 
     def observe(self, stage, rows):
         """Probabilities of `stage` for `rows`, of shape (n_rows, n_classes)."""

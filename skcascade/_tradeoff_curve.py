@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._curve import curve_of, oracle_exits, reference_of
 from ._fitting import split_rows
+from ._no_answer import labels_of
 from ._operating_point import OperatingPoint
 from ._trace import Trace
 from ._tuning import Tuning, check_weight, fitted_cost
@@ -131,13 +132,17 @@ def tradeoff_curve(
     else:
         given = _of_cascade(cascade_or_trace, X, y, policy, cost)
     weight = row_weights(check_weight(sample_weight, given.y), len(given.y))
-    if n_bootstrap and not 0 < band_level < 1:
+    if n_bootstrap < 0:
+        raise ValueError(f"`n_bootstrap` must be 0 or more, got {n_bootstrap}.")
+    if not 0 < band_level < 1:
         raise ValueError(f"`band_level` must lie in (0, 1), got {band_level!r}.")
     targets = given.targets(by, points)
     rows, parts = given.parts(targets, weight, cv, rng)
     trace, y, weight = given.trace.rows(rows), given.y[rows], weight[rows]
     losses = trace.losses(y)
-    metric = _MeanLoss(losses, weight) if scoring is None else _Scored(scoring, trace, y, weight)
+    metric = _MeanLoss(losses, weight)
+    if scoring is not None:
+        metric = _Scored(scoring, trace, y, weight, given.reject_label)
     accuracy, bands = [], []
 
     def way(i):
@@ -154,8 +159,9 @@ def tradeoff_curve(
     ways = map(way, range(len(targets)))
     values = [getattr(target, by) for target in targets]
     curve = curve_of(
-        values, ways, losses, given.cost, weight, by=by, stage_names=tuple(given.names)
-    )
+        values, ways, losses, given.cost, weight,
+        no_answer=trace.no_answer, by=by, stage_names=tuple(given.names),
+    )  # fmt: skip
     return replace(
         curve,
         accuracy=np.array(accuracy),
@@ -182,6 +188,8 @@ class _Given(NamedTuple):
         By which the policy is tuned without these rows.
     deployed : BaseExitPolicy or None
         The policy in use.
+    reject_label : int, float, str or None
+        Of samples without an answer.
     """
 
     trace: Trace
@@ -192,6 +200,7 @@ class _Given(NamedTuple):
     confidence_level: float | None = None
     tuning: Tuning | None = None
     deployed: BaseExitPolicy | None = None
+    reject_label: Any = None
 
     def targets(self, by, points):
         """The operating points, checked."""
@@ -212,9 +221,10 @@ class _Given(NamedTuple):
         """`n` points over the whole range of a dial."""
         accuracy = 1 - self.trace.losses(self.y).mean(axis=0)
         cost = self.cost.relative(self.cost.edge_costs_[0])
+        reference = reference_of(accuracy, cost, self.trace.no_answer)
         ends = {
             "max_accuracy_drop": (0, min(accuracy.max() - accuracy.min(), 0.999)),
-            "max_cost": (max(cost.min(), 1e-9), cost[reference_of(accuracy, cost)]),
+            "max_cost": (max(cost.min(), 1e-9), cost[reference]),
         }
         return np.linspace(*ends[by], n) if by in ends else np.geomspace(*ALPHA_RANGE, n)
 
@@ -243,7 +253,7 @@ class _Given(NamedTuple):
         best = oracle_exits(losses, curve.stage_cost)
         found = {
             "stage_accuracy": accuracy,
-            "reference": reference_of(accuracy, curve.stage_cost),
+            "reference": reference_of(accuracy, curve.stage_cost, trace.no_answer),
             "oracle": (curve.oracle[0], metric.value(best)),
         }
         if self.deployed is not None:
@@ -275,7 +285,7 @@ def _of_cascade(cascade, X, y, policy, cost):
         cascade._stages,
         check_samples(cascade, X),
         classes=cascade.classes_,
-        loss=cascade.loss,
+        loss=cascade._tuning.loss,
         batch_size=cascade.batch_size,
     )
     return _Given(
@@ -287,6 +297,7 @@ def _of_cascade(cascade, X, y, policy, cost):
         cascade.confidence_level,
         cascade._tuning,
         cascade.policy_,
+        cascade.reject_label,
     )
 
 
@@ -297,10 +308,17 @@ class RecordedAnswers(ClassifierMixin, BaseEstimator):
     ----------
     classes : ndarray of shape (n_classes,)
         Labels of the columns.
+    reject_label : int, float, str or None, default=None
+        What is said where all probabilities are 0.
     """
 
-    def __init__(self, classes):
+    def __init__(self, classes, reject_label=None):
         self.classes = classes
+        self.reject_label = reject_label
+
+    def fit(self, X, y=None):
+        """Nothing to fit."""
+        return self
 
     @property
     def classes_(self):
@@ -313,7 +331,7 @@ class RecordedAnswers(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most likely label of each sample."""
-        return self.classes[X.argmax(axis=1)]
+        return labels_of(X, self.classes, self.reject_label)
 
     def __sklearn_is_fitted__(self):
         return True
@@ -357,9 +375,9 @@ def _distinct(*columns):
 class _Scored:
     """What a scikit-learn scorer says of the recorded answers."""
 
-    def __init__(self, scoring, trace, y, weight):
+    def __init__(self, scoring, trace, y, weight, reject_label):
         classes = np.arange(trace.n_classes) if trace.classes is None else trace.classes
-        self.answers = RecordedAnswers(classes)
+        self.answers = RecordedAnswers(classes, reject_label)
         self.scorer = check_scoring(self.answers, scoring=scoring)
         self.trace, self.y, self.weight = trace, classes[y], weight
         self.equal = np.ptp(weight) == 0

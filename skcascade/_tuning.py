@@ -5,7 +5,10 @@ depend on the target. Their curve is cross-fitted on folds of the trace, so that
 and every operating point is an argmin over that one curve.
 """
 
+import warnings
+from bisect import bisect_left
 from copy import copy
+from pickle import PicklingError
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +16,15 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from ._certify import certified
+from ._certify import TUNING_SHARE, certified
 from ._curve import TradeoffCurve, curve_of
+from ._no_answer import with_free_stage
 from ._operating_point import OperatingPoint
 from ._walk import stages_in_use, walk
 from .costs._fixed import check_cost
+from .exceptions import CascadeWarning
 from .policies._base import row_weights, use_stages
+from .utils._digest import digest
 
 __all__ = ["Search", "Tuning", "check_weight", "fit_policy", "fitted_cost"]
 
@@ -29,8 +35,8 @@ SEARCH_ROWS = 20_000
 #: Prices of the candidates, in units of accuracy per full run of the last stage.
 #: Close where most choices are made; the ends serve large traces and very cheap stages.
 ALPHAS = np.r_[np.geomspace(5e-5, 1.5e-3, 6), np.geomspace(2e-3, 2, 61), np.geomspace(3, 200, 6)]
-#: Share of the trace on which the candidates are tuned when one is to be certified.
-TUNING_SHARE = 0.4
+#: What giving no answer may lose where an error rate is asked for; at 0 nobody gets one.
+REJECT_COSTS = np.r_[np.geomspace(0.6, 0.002, 32), 0.0]
 
 
 class Search(NamedTuple):
@@ -73,6 +79,13 @@ class Search(NamedTuple):
         curve = _cross_fit(policy, searched, codes, cost, weight, policies, alphas)
         return cls(policies, curve, rows, fresh, not certify and len(rows) < found)
 
+    @property
+    def reference(self):
+        """Index of the candidate that a drop is measured against."""
+        if self.curve.no_answer:
+            return int(self.curve.accuracy.argmax())
+        return self.alone(self.curve.reference)
+
     def alone(self, stage):
         """Index of the candidate that is `stage` alone."""
         return len(self.policies) - len(self.curve.stage_cost) + stage
@@ -114,13 +127,26 @@ def _cross_fit(policy, trace, y, cost, weight, policies, alphas):
         if len(in_use) == 1:  # nothing was tuned: it is that stage, whatever the folds made of it
             losses[j], exits[j] = stage_losses[:, in_use[0]], in_use[0]
             prices[j] = cost.edge_costs_[0, in_use[0]]
-    return curve_of(alphas, zip(losses, prices, exits), stage_losses, cost, weight)
+    ways = zip(losses, prices, exits)
+    return curve_of(alphas, ways, stage_losses, cost, weight, no_answer=trace.no_answer)
 
 
 def way_of(trace, policy, losses, cost):
     """Loss at the exit taken, cost of the way taken, and exit, of shape (n_samples,) each."""
     way = walk(trace, policy)
     return losses[np.arange(len(losses)), way.exit], cost.path_cost(way.visited), way.exit
+
+
+def _search(key, tuning, certify):
+    return Search.run(
+        tuning.policy,
+        tuning.trace,
+        tuning.y,
+        tuning.cost,
+        sample_weight=tuning.sample_weight,
+        certify=certify,
+        random_state=tuning.seed,
+    )
 
 
 class Tuning:
@@ -148,6 +174,7 @@ class Tuning:
 
     def __init__(self, policy, trace, y, cost, sample_weight=None, random_state=None):
         self.policy, self.trace, self.y, self.cost = policy, trace, y, cost
+        self.loss = trace.loss
         self.sample_weight = sample_weight
         self.seed = check_random_state(random_state).randint(2**31 - 1)
         self.searches = {}
@@ -160,22 +187,9 @@ class Tuning:
     def fit_all(self, targets, confidence_level=None):
         """The same for each of several targets, all from one search."""
         certify = confidence_level is not None
-        known = self.searches.get(certify)
-        if self.trace is None and (certify or known is None or known.polish):
-            raise ValueError(
-                "The held-out trace was dropped, and this operating point needs it. Fit again."
-            )
-        if known is None:
-            self.searches[certify] = Search.run(
-                self.policy,
-                self.trace,
-                self.y,
-                self.cost,
-                sample_weight=self.sample_weight,
-                certify=certify,
-                random_state=self.seed,
-            )
-        search = self.searches[certify]
+        search = self.search(certify)
+        if certify or search.polish:
+            self._need_trace()
         if certify:
             test = (confidence_level, self.trace, self.y, self.cost)
             indices = [certified(search, target, *test) for target in targets]
@@ -186,12 +200,87 @@ class Tuning:
         fitted = {i: self._polished(search, i) for i in set(indices)}
         return [copy(fitted[i]) for i in indices], search, indices
 
+    def _need_trace(self):
+        if self.trace is None:
+            raise ValueError(
+                "The held-out trace was dropped, and this operating point needs it. Fit again."
+            )
+
+    @property
+    def reject_cost(self):
+        """What giving no answer loses; None where that is not allowed."""
+        return getattr(self.loss, "reject_cost", None)
+
+    def within_error(self, max_error, target):
+        """The tuning with the largest reject cost that keeps to an error rate at `target`.
+
+        Parameters
+        ----------
+        max_error : float
+            Of the samples that get an answer, by the cross-fitted curve.
+        target : OperatingPoint
+
+        Returns
+        -------
+        tuning : Tuning
+
+        Warns
+        -----
+        CascadeWarning
+            If no sample gets an answer.
+        """
+        self._need_trace()
+        tried, share = {}, {}
+
+        def error(i):
+            trace = self.trace.with_no_answer(REJECT_COSTS[i])
+            tried[i] = Tuning(self.policy, trace, self.y, self.cost, self.sample_weight)
+            tried[i].seed = self.seed
+            _, search, index = tried[i].fit(target)
+            share[i], accuracy = (
+                among[index] for among in search.curve.among(range(trace.n_stages - 1))
+            )
+            return 1 - accuracy if share[i] > 0 else 0.0
+
+        at = bisect_left(range(len(REJECT_COSTS) - 1), -max_error, key=lambda i: -error(i))
+        if at not in tried:
+            error(at)
+        if share[at] == 0:
+            warnings.warn(
+                f"`max_error`={max_error} cannot be kept on the held-out rows, so that no sample"
+                " gets an answer. Allow more errors, or add a better member.",
+                CascadeWarning,
+                stacklevel=4,
+            )
+        return tried[at]
+
+    def search(self, certify=False, memory=None):
+        """Candidates and their curve, searched for once; kept in a `joblib.Memory`, if given."""
+        if certify not in self.searches:
+            self._need_trace()
+            key = None if memory is None or memory.location is None else self._key()
+            run = _search if key is None else memory.cache(_search, ignore=["tuning"])
+            self.searches[certify] = run(key, self, certify)
+        return self.searches[certify]
+
+    def _key(self):
+        """What a search depends on. Losses stand for the function that gave them.
+
+        None where the policy holds a function without a name, which cannot be told from another.
+        """
+        evidence = self.trace.proba, self.trace.losses(self.y), self.y, self.sample_weight
+        state = type(self.policy), vars(self.policy), self.cost.edge_costs_, self.seed
+        try:
+            return digest((evidence, state, self.trace.no_answer), fitted=True)
+        except (PicklingError, AttributeError):
+            return None
+
     def replay(self, policy):
         """What `policy` does on all rows of the trace, as a curve of one point."""
         losses = self.trace.losses(self.y)
         weight = row_weights(self.sample_weight, len(self.y))
         way = way_of(self.trace, policy, losses, self.cost)
-        return curve_of([np.nan], [way], losses, self.cost, weight)
+        return curve_of([np.nan], [way], losses, self.cost, weight, no_answer=self.trace.no_answer)
 
     def _polished(self, search, index):
         alpha = search.curve.parameter[index]
@@ -298,14 +387,14 @@ def fit_policy(
 
 def fitted_cost(cost, trace):
     """A fitted cost model of the stages of `trace`, from a model or prices; ValueError if none."""
-    cost = check_cost(cost)
+    cost, n_priced = check_cost(cost), trace.n_stages - trace.no_answer
     if not hasattr(cost, "edge_costs_"):
-        cost = clone(cost).fit(trace)
-    if len(cost.edge_costs_) != trace.n_stages:
+        cost = clone(cost).fit(trace.of_stages(slice(n_priced)))
+    if len(cost.edge_costs_) != n_priced:
         raise ValueError(
-            f"`cost` was fitted on {len(cost.edge_costs_)} stages, the trace has {trace.n_stages}."
+            f"`cost` was fitted on {len(cost.edge_costs_)} stages, the trace has {n_priced}."
         )
-    return cost
+    return with_free_stage(cost) if trace.no_answer else cost
 
 
 def check_weight(sample_weight, y, confidence_level=None):

@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
+from ._no_answer import NO_ANSWER, reject_label_of
 from ._stages import num_rows
 from .costs._fixed import FixedCost, check_cost
 from .members._adapters import as_estimator, freeze, thaw
@@ -19,11 +20,14 @@ from .policies import ConfidenceThreshold
 from .utils._sklearn import _check_y, _make_indexable, _raise_for_params, _routing_enabled
 
 __all__ = [
+    "are_recorded_members",
     "check_data",
     "check_members",
     "check_prices",
+    "check_reject",
     "check_samples",
     "input_tags",
+    "may_reject",
     "route_metadata",
     "seeded_policy",
 ]
@@ -69,6 +73,12 @@ def check_data(cascade, X, y):
     named = hasattr(cascade, "feature_names_in_") or cascade._some_allow_nan
     cascade._plain_width = None if named else (getattr(cascade, "n_features_in_", None),)
     cascade.classes_, codes = np.unique(y, return_inverse=True)
+    silence = reject_label_of(cascade.classes_, cascade.reject_label)
+    if may_reject(cascade) and silence in cascade.classes_.tolist():
+        raise ValueError(
+            f"`reject_label`, {silence!r}, is a label in `y`. Choose another to tell samples"
+            " without an answer."
+        )
     if len(cascade.classes_) < 2:
         raise ValueError("`y` holds one class only; a classifier needs at least 2 classes.")
     return X, y, codes
@@ -116,8 +126,11 @@ def check_members(cascade, X):
     if not all(isinstance(m, tuple) and len(m) == 2 and isinstance(m[0], str) for m in given):
         raise ValueError("`members` must be a list of (name, estimator) tuples.")
     names = [name for name, _ in given]
-    if len(set(names)) < len(names):
-        raise ValueError(f"`members` must have different names, got {names}. Rename some.")
+    if len({*names, NO_ANSWER}) <= len(names):
+        raise ValueError(
+            f"`members` must have different names, none of them {NO_ANSWER!r}, got {names}."
+            " Rename some."
+        )
     cascade._validate_names(names)
     prefit = isinstance(cascade.cv, str)
     estimators = [as_estimator(estimator) for _, estimator in given]
@@ -125,8 +138,8 @@ def check_members(cascade, X):
         _check_member(name, estimator, fitted=prefit)
     if prefit:
         estimators = [freeze(estimator) for estimator in estimators]
-    frozen = all(isinstance(estimator, FrozenEstimator) for estimator in estimators)
-    if cascade.confidence_level is not None and not (frozen or isinstance(cascade.cv, float)):
+    recorded = are_recorded_members(cascade.cv, estimators)
+    if cascade.confidence_level is not None and not recorded:
         raise ValueError(
             "`confidence_level` needs held-out answers of the very members that are deployed:"
             f" a float `cv`, 'prefit' or FrozenEstimator members, got cv={cascade.cv!r}."
@@ -134,6 +147,33 @@ def check_members(cascade, X):
     allow_nan = [tags.allow_nan for tags in input_tags(estimators)]
     cascade._some_allow_nan = any(allow_nan) and not all(allow_nan)
     return names, estimators
+
+
+def may_reject(cascade):
+    """Whether samples may leave without an answer."""
+    return not (cascade.reject_cost is None and cascade.max_error is None)
+
+
+def check_reject(cascade):
+    """ValueError if what is asked about samples without an answer cannot be."""
+    if cascade.max_error is None:
+        return
+    if cascade.reject_cost is not None:
+        raise ValueError(
+            "At most one of `reject_cost` and `max_error` may be given: `max_error` chooses"
+            " `reject_cost`. Set the other to None."
+        )
+    if cascade.confidence_level is not None:
+        raise ValueError(
+            "`confidence_level` certifies `max_accuracy_drop` or `max_cost`, not `max_error`. Drop"
+            " one of them, or give `reject_cost`."
+        )
+
+
+def are_recorded_members(cv, estimators):
+    """Whether held-out answers are those of the very members that are deployed."""
+    frozen = all(isinstance(estimator, FrozenEstimator) for estimator in estimators)
+    return frozen or isinstance(cv, float | str)
 
 
 def check_prices(cost, estimators):

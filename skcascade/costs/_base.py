@@ -103,9 +103,19 @@ class BaseCostModel(BaseEstimator):
         return cost
 
     def relative(self, cost):
-        """`cost` as a share of running the last stage alone."""
+        """`cost` as a share of running the last stage alone (of those that cost anything).
+
+        Parameters
+        ----------
+        cost : float or ndarray
+
+        Returns
+        -------
+        relative_cost : float or ndarray
+        """
         check_is_fitted(self, "edge_costs_")
-        return cost / self.edge_costs_[0, -1]
+        alone = self.edge_costs_[0]
+        return cost / alone[np.flatnonzero(alone)[-1]]
 
 
 def check_edge_costs(edges):

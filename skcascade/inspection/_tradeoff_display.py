@@ -1,33 +1,63 @@
 """The trade-off between accuracy and cost, drawn."""
 
+from collections.abc import Mapping
+
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
+
+from .._curve import TradeoffCurve
+from .._tradeoff_curve import tradeoff_curve
+from ._drawing import COLORS, FAINT, STYLES, label_points, new_axes, outline, widen
+from ._evidence import check_pair
 
 __all__ = ["TradeoffDisplay"]
 
-# Two of the colours of Okabe and Ito that everybody can tell apart, also in print.
-CURVE, POINT = "#0072B2", "#D55E00"
-
 
 class TradeoffDisplay:
-    """Accuracy against relative cost: the cascade as a curve, each stage alone as a point.
+    """Accuracy against relative cost: cascades as curves, each stage alone as a point.
+
+    A curve joins those of its points that no other point beats. The dashed line is what
+    tossing a coin between stages would give, the least a cascade must beat; the star is an
+    oracle that knows for each sample the cheapest stage that serves it best; a ring marks
+    the operating point in use. Bands, where a curve has them, cover its intervals in both
+    directions.
+
+    Of several curves, the stages, coin toss and oracle of the first are drawn in grey.
+    Those of another one follow in its own colour if its stages are not the same, as after
+    joint training.
 
     Parameters
     ----------
-    curve : TradeoffCurve
-        What is drawn.
-    stage_names : list of str
-        Names of the single stages.
-    index : int, default=None
-        Point of the curve to mark: the chosen operating point.
+    curves : TradeoffCurve, list of TradeoffCurve or dict of str to TradeoffCurve
+        What is drawn; the keys of a dict are the names.
+    names : list of str, default=None
+        Names in the legend. None: "cascade", or "cascade 1" and so on.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+        The curves.
     line_ : matplotlib Line2D
-        The curve: the points that no other point beats.
+        The first of them.
+    bands_ : list of matplotlib Polygon or None
+        The band of each curve.
+    chosen_ : list of matplotlib PathCollection or None
+        The ring of each curve.
     stages_ : matplotlib PathCollection
-        The single stages.
+        Stages of the first curve.
+    coin_toss_ : matplotlib Line2D
+    oracle_ : matplotlib PathCollection
+
+    Raises
+    ------
+    ValueError
+        If `curves` is empty, holds anything else, differs in metric, or does not fit `names`.
+
+    See Also
+    --------
+    skcascade.tradeoff_curve : Computes a curve on given samples.
 
     Examples
     --------
@@ -43,64 +73,226 @@ class TradeoffDisplay:
     1.0
     """
 
-    def __init__(self, curve, stage_names, index=None):
-        self.curve = curve
-        self.stage_names = stage_names
-        self.index = index
+    def __init__(self, curves, *, names=None):
+        if isinstance(curves, Mapping):
+            names = list(curves) if names is None else names
+            curves = list(curves.values())
+        curves = [curves] if isinstance(curves, TradeoffCurve) else list(curves)
+        if not curves or not all(isinstance(curve, TradeoffCurve) for curve in curves):
+            raise ValueError(
+                "`curves` must be one or more TradeoffCurve, such as `tradeoff_curve` returns,"
+                f" got {curves!r:.100}."
+            )
+        if names is None:
+            names = [f"cascade {i}" for i in range(1, len(curves) + 1)]
+            names = names if len(curves) > 1 else ["cascade"]
+        if len(names) != len(curves):
+            raise ValueError(f"`names` must name {len(curves)} curves, got {len(names)} names.")
+        metrics = sorted({curve.metric for curve in curves})
+        if len(metrics) > 1:
+            raise ValueError(
+                f"`curves` must share one metric, got {metrics}. Draw them in several pictures."
+            )
+        self.curves = curves
+        self.names = list(map(str, names))
 
     @classmethod
-    def from_estimator(cls, cascade, *, ax=None, name=None, **kwargs):
-        """Draw the held-out curve that a fitted cascade chose its operating point from.
+    def from_estimator(
+        cls,
+        cascade,
+        X=None,
+        y=None,
+        *,
+        by="alpha",
+        points=30,
+        cv=None,
+        scoring=None,
+        n_bootstrap=0,
+        random_state=None,
+        name=None,
+        ax=None,
+        xscale="linear",
+        **kwargs,
+    ):
+        """Draw the curve of a fitted cascade.
 
         Parameters
         ----------
         cascade : CascadeClassifier
             Fitted.
+        X : samples, default=None
+            Rows that no member was fitted on. None: the cross-fitted curve on held-out
+            rows from which the cascade chose its operating point.
+        y : array-like of shape (n_samples,), default=None
+            Their labels.
+        by : {"alpha", "max_accuracy_drop", "max_cost"}, default="alpha"
+        points : int or array-like of float, default=30
+        cv : int, splitter or iterable, default=None
+        scoring : str or callable, default=None
+        n_bootstrap : int, default=0
+        random_state : int, RandomState instance or None, default=None
+            As for :func:`~skcascade.tradeoff_curve`; they need `X` and `y`.
+        name : str, default=None
+            Name of the curve in the legend. None: "cascade".
         ax : matplotlib Axes, default=None
             Where to draw; None: a new figure.
-        name : str, default=None
-            Name of the curve in the legend.
+        xscale : {"linear", "log"}, default="linear"
+            Scale of the costs.
         **kwargs : dict
-            For `Axes.plot`.
+            For `Axes.plot`, which draws the curve.
+
+        Returns
+        -------
+        display : TradeoffDisplay
+
+        Raises
+        ------
+        ValueError
+            If only one of `X` and `y` is given, or none of them and a parameter that needs
+            them.
+        """
+        check_is_fitted(cascade)
+        check_pair(X, y)
+        names = None if name is None else [name]
+        if X is not None:
+            curve = tradeoff_curve(
+                cascade, X, y, by=by, points=points, cv=cv, scoring=scoring,
+                n_bootstrap=n_bootstrap, random_state=random_state,
+            )  # fmt: skip
+            return cls(curve, names=names).plot(ax=ax, xscale=xscale, **kwargs)
+        changed = {
+            "by": by != "alpha",
+            "points": np.ndim(points) > 0 or points != 30,
+            "cv": cv is not None,
+            "scoring": scoring is not None,
+            "n_bootstrap": n_bootstrap != 0,
+        }
+        if any(changed.values()):
+            unused = ", ".join(f"`{key}`" for key, was in changed.items() if was)
+            raise ValueError(
+                f"{unused}: give `X` and `y` as well. The held-out curve is drawn as it was"
+                " computed by `fit`."
+            )
+        display = cls(cascade.tradeoff_, names=names).plot(ax=ax, xscale=xscale, **kwargs)
+        display.ax_.set_ylabel(f"{cascade.tradeoff_.metric} (held out)")
+        return display
+
+    @classmethod
+    def from_curves(cls, curves, *, names=None, ax=None, xscale="linear", **kwargs):
+        """Draw one curve, or several in one picture.
+
+        Parameters
+        ----------
+        curves, names
+            As for the class itself.
+        ax, xscale, **kwargs
+            As for :meth:`from_estimator`.
 
         Returns
         -------
         display : TradeoffDisplay
         """
-        check_is_fitted(cascade)
-        display = cls(cascade.tradeoff_, cascade.stage_names_, cascade.tradeoff_index_)
-        return display.plot(ax=ax, name=name, **kwargs)
+        return cls(curves, names=names).plot(ax=ax, xscale=xscale, **kwargs)
 
-    def plot(self, *, ax=None, name=None, **kwargs):
+    def plot(self, *, ax=None, xscale="linear", **kwargs):
         """Draw.
 
         Parameters
         ----------
-        ax, name, **kwargs
+        ax, xscale, **kwargs
             As for :meth:`from_estimator`.
 
         Returns
         -------
         self : TradeoffDisplay
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-        curve, best = self.curve, self.curve.pareto()
-        style = {"marker": ".", "color": CURVE, "label": name or "cascade", **kwargs}
-        (self.line_,) = ax.plot(curve.relative_cost[best], curve.accuracy[best], **style)
-        self.stages_ = ax.scatter(
-            curve.stage_cost, curve.stage_accuracy, color=POINT, marker="s", label="stage alone"
-        )
-        for stage, at in zip(self.stage_names, zip(curve.stage_cost, curve.stage_accuracy)):
-            ax.annotate(stage, at, xytext=(6, -11), textcoords="offset points")
-        if self.index is not None:
-            at = curve.relative_cost[self.index], curve.accuracy[self.index]
-            ax.scatter(*at, s=120, facecolors="none", edgecolors="k", label="chosen", zorder=3)
-        ax.set(xlabel="mean cost / cost of the last stage alone", ylabel="accuracy (held out)")
-        ax.margins(x=0.12, y=0.1)
-        ax.grid(alpha=0.3)
-        ax.legend(loc="lower right")
+        ax = new_axes(ax)
         self.ax_, self.figure_ = ax, ax.figure
+        drawn = [self._curve(i, kwargs) for i in range(len(self.curves))]
+        self.lines_, self.bands_ = map(list, zip(*drawn))
+        self.line_ = self.lines_[0]
+        self.chosen_ = [self._ring(curve) for curve in self.curves]
+        self.stages_, self.coin_toss_, self.oracle_ = self._landmarks(
+            0, FAINT, facecolor="#333333", edgecolor="#333333"
+        )
+        for i, curve in enumerate(self.curves[1:], start=1):
+            if not any(_same_stages(curve, before) for before in self.curves[:i]):
+                color = self.lines_[i].get_color()
+                self._landmarks(i, color, facecolor="none", edgecolor=color)
+        ax.set(
+            xscale=xscale,
+            xlabel="mean cost / cost of the last stage alone",
+            ylabel=self.curves[0].metric,
+        )
+        ax.margins(x=0.08, y=0.1)
+        widen(ax)
+        ax.grid(alpha=0.3)
+        self._names()
+        ax.legend(fontsize="small")
         return self
+
+    def _curve(self, i, kwargs):
+        """Curve `i` and its band."""
+        curve, best = self.curves[i], self.curves[i].pareto()
+        (line, marker), color = STYLES[i % len(STYLES)], COLORS[i % len(COLORS)]
+        style = {"color": color, "ls": line, "marker": marker, "ms": 4, "label": self.names[i]}
+        clash = {"c": "color", "linestyle": "ls", "markersize": "ms"}
+        style |= {clash.get(key, key): value for key, value in kwargs.items()}
+        cost, accuracy = curve.relative_cost[best], curve.accuracy[best]
+        (drawn,) = self.ax_.plot(cost, accuracy, **style)
+        band = None
+        if curve.accuracy_band is not None or curve.cost_band is not None:
+            corners = outline(
+                cost if curve.cost_band is None else curve.cost_band[best],
+                accuracy if curve.accuracy_band is None else curve.accuracy_band[best],
+            )
+            (band,) = self.ax_.fill(*corners.T, color=drawn.get_color(), alpha=0.18, lw=0)
+        return drawn, band
+
+    def _ring(self, curve):
+        """Marks the operating point in use, if it is known."""
+        if curve.chosen is None:
+            return None
+        first = next(known for known in self.curves if known.chosen is not None)
+        label = "operating point" if curve is first else None
+        ring = {"s": 110, "facecolors": "none", "edgecolors": "k", "lw": 1.4, "zorder": 4}
+        return self.ax_.scatter(*curve.chosen, label=label, **ring)
+
+    def _landmarks(self, i, color, **squares):
+        """Stages, coin toss and oracle of curve `i`; only the first one's are in the legend."""
+        curve = self.curves[i]
+        labels = ["stage alone", "coin toss between stages", "oracle"] if i == 0 else [None] * 3
+        hull = curve.coin_toss()
+        stages = self.ax_.scatter(
+            curve.stage_cost, curve.stage_accuracy, marker="s", s=32, label=labels[0], zorder=3,
+            **squares,
+        )  # fmt: skip
+        (toss,) = self.ax_.plot(
+            curve.stage_cost[hull], curve.stage_accuracy[hull], ls=(0, (3, 4)), lw=1, color=color,
+            label=labels[1] if len(hull) > 1 else None, zorder=1.5,
+        )  # fmt: skip
+        oracle = self.ax_.scatter(
+            *curve.oracle, marker="*", s=90, facecolor="w", edgecolor=color, zorder=3,
+            label=labels[2] if np.isfinite(curve.oracle).all() else None,
+        )  # fmt: skip
+        return stages, toss, oracle
+
+    def _names(self):
+        """Names of the stages; of other curves, those that the first does not have."""
+        points, names = [], []
+        for curve in self.curves:
+            new = [k for k, name in enumerate(curve.stage_names) if name not in names]
+            points += [(curve.stage_cost[k], curve.stage_accuracy[k]) for k in new]
+            names += [curve.stage_names[k] for k in new]
+        lines = [line.get_xydata() for line in [*self.lines_, self.coin_toss_]]
+        lines += [[curve.oracle] for curve in self.curves if np.isfinite(curve.oracle).all()]
+        self.labels_ = label_points(self.ax_, points, names, lines, fontsize="small")
+
+
+def _same_stages(one, other):
+    """Whether two curves are about the same stages on the same rows."""
+    if one.stage_cost.shape != other.stage_cost.shape:
+        return False
+    return np.allclose(one.stage_cost, other.stage_cost) and np.allclose(
+        one.stage_accuracy, other.stage_accuracy
+    )

@@ -139,6 +139,23 @@ class BaseExitPolicy(BaseEstimator):
             path.append(_prune(policy, trace.n_stages, lambda p: objective(p, alpha)))  # noqa: B023
         return path
 
+    def fit_each(self, trace, y, cost, alphas, sample_weight=None):
+        """Copies as :meth:`fit_path` gives them at each of several prices alone.
+
+        On a path, rules may be smoothed between neighbouring prices; here they must not be.
+        Override it where the prices can share work all the same.
+
+        Parameters
+        ----------
+        trace, y, cost, alphas, sample_weight
+            As for :meth:`fit_path`.
+
+        Returns
+        -------
+        policies : list of BaseExitPolicy
+        """
+        return [self.fit_path(trace, y, cost, [a], sample_weight)[0] for a in alphas]
+
     def exit_mask(self, stage, proba):
         """Who leaves. Override this to write a policy for a chain of stages.
 
@@ -172,6 +189,38 @@ class BaseExitPolicy(BaseEstimator):
         """
         return np.where(self.exit_mask(stage, proba), EXIT, self.next_stage(stage))
 
+    def exit_score(self, stage, proba):
+        """How much speaks for leaving, for people to look at: the walk does not ask.
+
+        Override this where the policy compares a number of its own.
+
+        Parameters
+        ----------
+        stage, proba
+            As for :meth:`exit_mask`.
+
+        Returns
+        -------
+        score : ndarray of shape (n_rows,)
+            Larger is surer. Here the probability of the most likely class.
+        """
+        return proba[:, stage].max(axis=1)
+
+    def exit_threshold(self, stage):
+        """The score from which rows leave, up to rounding, where one number decides.
+
+        Parameters
+        ----------
+        stage : int
+
+        Returns
+        -------
+        threshold : float
+            Of :meth:`exit_score`; infinite where none or all leave. Here NaN: there is no
+            such number.
+        """
+        return np.nan
+
     def next_stage(self, stage):
         """The stage in use that follows `stage`."""
         if self.stages_ is None:
@@ -182,8 +231,41 @@ class BaseExitPolicy(BaseEstimator):
 class PathPolicy(BaseExitPolicy):
     """Base class of policies that are fitted at many prices together: `fit` is a path of one.
 
-    They override :meth:`fit_path`, which must not change the policy it is called on.
+    They override `_path`, which returns fitted copies and must not change the policy it is
+    called on.
     """
+
+    def fit_path(self, trace, y, cost, alphas, sample_weight=None):
+        """Copies fitted at each of several prices, smoothed between neighbouring ones.
+
+        Parameters
+        ----------
+        trace, y, cost, alphas, sample_weight
+            As for :meth:`BaseExitPolicy.fit_path`.
+
+        Returns
+        -------
+        policies : list of BaseExitPolicy
+        """
+        self.check_params()
+        weight = row_weights(sample_weight, len(y))
+        return self._path(trace, y, cost, np.asarray(alphas, dtype=float), weight, smooth=True)
+
+    def fit_each(self, trace, y, cost, alphas, sample_weight=None):
+        """Copies fitted at each of several prices alone.
+
+        Parameters
+        ----------
+        trace, y, cost, alphas, sample_weight
+            As for :meth:`BaseExitPolicy.fit_path`.
+
+        Returns
+        -------
+        policies : list of BaseExitPolicy
+        """
+        self.check_params()
+        weight = row_weights(sample_weight, len(y))
+        return self._path(trace, y, cost, np.asarray(alphas, dtype=float), weight, smooth=False)
 
     def fit(self, trace, y, cost, alpha, sample_weight=None):
         """Learn the rule from recorded evidence.

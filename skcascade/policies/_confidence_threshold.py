@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._walk import walk
-from ._base import PathPolicy, row_weights
+from ._base import PathPolicy
 from ._confidence import CONFIDENCES
 from ._threshold import cut_places, fit_thresholds
 
@@ -100,30 +100,19 @@ class ConfidenceThreshold(PathPolicy):
                 " follow the operating point alone."
             )
 
-    def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies fitted at each of several prices, all prices at once.
+    def _path(self, trace, y, cost, alphas, weight, smooth):
+        stages = range(trace.n_stages)
+        score = np.stack([self.exit_score(k, trace.proba) for k in stages], axis=1)
+        solve = {"joint": self._joint, "per_stage": self._per_stage}[self.tuning]
+        return solve(trace, y, cost, alphas, weight, score, smooth)
 
-        Parameters
-        ----------
-        trace, y, cost, alphas, sample_weight
-            As for :meth:`BaseExitPolicy.fit_path`.
-
-        Returns
-        -------
-        policies : list of ConfidenceThreshold
-        """
-        self.check_params()
-        weight = row_weights(sample_weight, len(y))
-        score = np.stack([self._score(trace.proba[:, k]) for k in range(trace.n_stages)], axis=1)
-        fit_path = {"joint": self._joint, "per_stage": self._per_stage}[self.tuning]
-        return fit_path(trace, y, cost, np.asarray(alphas, dtype=float), weight, score)
-
-    def _joint(self, trace, y, cost, alphas, weight, score):
+    def _joint(self, trace, y, cost, alphas, weight, score, smooth):
         edges = cost.relative(cost.edge_costs_)
-        thresholds, stages = fit_thresholds(score, trace.losses(y), edges, alphas, weight)
+        losses = trace.losses(y)
+        thresholds, stages = fit_thresholds(score, losses, edges, alphas, weight, smooth=smooth)
         return [self._at(cuts, in_use) for cuts, in_use in zip(thresholds, stages)]
 
-    def _per_stage(self, trace, y, cost, alphas, weight, score):
+    def _per_stage(self, trace, y, cost, alphas, weight, score, smooth):
         losses = trace.losses(y)
         candidates = []
         for epsilon in EPSILONS if self.epsilon is None else [self.epsilon]:
@@ -150,9 +139,6 @@ class ConfidenceThreshold(PathPolicy):
         policy.stages_ = [int(k) for k in stages]
         return policy
 
-    def _score(self, proba):
-        return CONFIDENCES[self.confidence](proba)
-
     def exit_mask(self, stage, proba):
         """Rows whose confidence reaches the threshold of `stage`.
 
@@ -165,7 +151,34 @@ class ConfidenceThreshold(PathPolicy):
         -------
         leaves : ndarray of bool, shape (n_rows,)
         """
-        return self._score(proba[:, stage]) >= self.thresholds_[stage]
+        return self.exit_score(stage, proba) >= self.thresholds_[stage]
+
+    def exit_score(self, stage, proba):
+        """Confidence of each row.
+
+        Parameters
+        ----------
+        stage, proba
+            As for :meth:`BaseExitPolicy.exit_score`.
+
+        Returns
+        -------
+        score : ndarray of shape (n_rows,)
+        """
+        return CONFIDENCES[self.confidence](proba[:, stage])
+
+    def exit_threshold(self, stage):
+        """The confidence from which rows leave.
+
+        Parameters
+        ----------
+        stage : int
+
+        Returns
+        -------
+        threshold : float
+        """
+        return self.thresholds_[stage]
 
 
 def per_stage_threshold(score, correct, epsilon, weight):

@@ -4,10 +4,11 @@ from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.special import expit
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import PathPolicy, row_weights
+from ._base import PathPolicy
 from ._threshold import fit_thresholds
 
 __all__ = ["Reinforce"]
@@ -243,25 +244,9 @@ class Reinforce(PathPolicy):
         self.alpha_, self.history_ = tuned.alpha, tuned.history
         return tuned.stages
 
-    def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies at each of several prices: the same heads, different thresholds.
-
-        Heads are trained for all prices at once, since only the order in which they put the
-        samples matters to the thresholds.
-
-        Parameters
-        ----------
-        trace, y, cost, alphas, sample_weight
-            As for :meth:`BaseExitPolicy.fit_path`.
-
-        Returns
-        -------
-        policies : list of Reinforce
-        """
+    def _path(self, trace, y, cost, alphas, weight, smooth):
         from ._reinforce_net import fit_heads
 
-        self.check_params()
-        weight = row_weights(sample_weight, len(y))
         losses = trace.losses(y)
         price = chain_price(cost, trace.n_stages)
         heads = fit_heads(
@@ -269,7 +254,7 @@ class Reinforce(PathPolicy):
         )
         score = heads.scores(trace.proba)
         edges = cost.relative(cost.edge_costs_)
-        thresholds, stages = fit_thresholds(score, losses, edges, alphas, weight)
+        thresholds, stages = fit_thresholds(score, losses, edges, alphas, weight, smooth=smooth)
         return [self._at(heads, cuts, in_use) for cuts, in_use in zip(thresholds, stages)]
 
     def exit_mask(self, stage, proba):
@@ -285,6 +270,35 @@ class Reinforce(PathPolicy):
         leaves : ndarray of bool, shape (n_rows,)
         """
         return self.heads_.score(stage, proba[:, stage]) >= self.thresholds_[stage]
+
+    def exit_score(self, stage, proba):
+        """Probability to stop; 1 at the last stage, which has no head.
+
+        Parameters
+        ----------
+        stage, proba
+            As for :meth:`BaseExitPolicy.exit_score`.
+
+        Returns
+        -------
+        score : ndarray of shape (n_rows,)
+        """
+        if stage == len(self.heads_):
+            return np.ones(len(proba))
+        return expit(self.heads_.score(stage, proba[:, stage]).astype(float))
+
+    def exit_threshold(self, stage):
+        """The probability to stop from which rows leave.
+
+        Parameters
+        ----------
+        stage : int
+
+        Returns
+        -------
+        threshold : float
+        """
+        return expit(self.thresholds_[stage])
 
     def _at(self, heads, thresholds, stages):
         policy = copy(self)

@@ -34,7 +34,7 @@ CHUNK = 2**17
 MAX_SWEEPS = 20
 
 
-def fit_thresholds(score, loss, edges, alphas, weight):
+def fit_thresholds(score, loss, edges, alphas, weight, *, smooth=True):
     """Best thresholds and stages at each of several prices.
 
     Parameters
@@ -49,6 +49,8 @@ def fit_thresholds(score, loss, edges, alphas, weight):
         Prices of cost.
     weight : ndarray of shape (n_samples,)
         Weights, not all zero.
+    smooth : bool, default=True
+        Whether thresholds are interpolated between neighbouring prices.
 
     Returns
     -------
@@ -61,7 +63,9 @@ def fit_thresholds(score, loss, edges, alphas, weight):
     rules = ThresholdRules(score, loss, edges, weight)
     search = _eliminate if rules.n_stages > EXHAUSTIVE_STAGES else _shortlist
     thresholds, stages = _best_of(rules, alphas, search(rules.screen(), alphas))
-    return _interpolated(rules, alphas, thresholds, stages), stages
+    if smooth:
+        thresholds = _interpolated(rules, alphas, thresholds, stages)
+    return thresholds, stages
 
 
 def _shortlist(rules, alphas):

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import has_fit_parameter
 
 from .._walk import EXIT
-from ._base import PathPolicy, row_weights
+from ._base import PathPolicy
 from ._features import stage_features
 from ._reduction import INPUT, Reduction, land, shown_only
 
@@ -62,6 +62,11 @@ class WeightedBinary(PathPolicy):
         The rule for samples that came from one stage (-1: the input) to another.
     stages_ : list of int
         The stages in use, in order.
+
+    Notes
+    -----
+    On a path of many prices 13 are learnt. In between, the classifiers of both neighbours have
+    their say, by the nearness of their prices; the stages are those of the nearer.
 
     References
     ----------
@@ -127,22 +132,7 @@ class WeightedBinary(PathPolicy):
                 " stage in use alone."
             )
 
-    def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies fitted at each of several prices.
-
-        Of more than 13 prices, 13 are learnt. In between, the classifiers of both neighbours
-        have their say, by the nearness of their prices; the stages are those of the nearer.
-
-        Parameters
-        ----------
-        trace, y, cost, alphas, sample_weight
-            As for :meth:`BaseExitPolicy.fit_path`.
-
-        Returns
-        -------
-        policies : list of WeightedBinary
-        """
-        self.check_params()
+    def _path(self, trace, y, cost, alphas, weight, smooth):
         self._check_successors(trace.n_stages)
         rng = check_random_state(self.random_state)
         loss = trace.losses(y)
@@ -154,12 +144,12 @@ class WeightedBinary(PathPolicy):
             ),
             loss,
             cost.relative(cost.edge_costs_),
-            row_weights(sample_weight, len(y)),
+            weight,
             rng.permutation(len(y)) % min(self.cv, len(y)),
             seeded(self._learner(), rng),
             self._targets,
         )
-        return [self._at(*found) for found in solve_path(reduction, np.asarray(alphas, float))]
+        return [self._at(*found) for found in solve_path(reduction, alphas, smooth)]
 
     def _learner(self):
         if self.estimator is None:
@@ -234,10 +224,11 @@ def last_seen(proba):
     return np.where(seen, np.arange(n_stages), INPUT).max(axis=1, initial=INPUT)
 
 
-def solve_path(reduction, alphas):
-    """Stages and rules at each of `alphas`; of many prices, a part is learnt."""
+def solve_path(reduction, alphas, smooth):
+    """Stages and rules at each of `alphas`; of many prices, a part is learnt, if `smooth`."""
     order = np.argsort(alphas, kind="stable")
-    grid = order[np.linspace(0, len(alphas) - 1, min(len(alphas), N_PRICES)).round().astype(int)]
+    n_learnt = min(len(alphas), N_PRICES) if smooth else len(alphas)
+    grid = order[np.linspace(0, len(alphas) - 1, n_learnt).round().astype(int)]
     learnt = [reduction.solve(alphas[i]) for i in grid]
     known = {(i, solution.stages): solution for i, solution in enumerate(learnt)}
     position = np.log(np.maximum(alphas, 1e-300))

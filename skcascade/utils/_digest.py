@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 __all__ = ["digest"]
 
 
-def digest(thing):
+def digest(thing, *, fitted=False):
     """Hash of what decides how `thing` fits, the same for a clone.
 
     Estimators count by type and parameters, frozen ones by their fitted state too,
@@ -20,12 +20,14 @@ def digest(thing):
     ----------
     thing : object
         An estimator, a module, data, or a container of them.
+    fitted : bool, default=False
+        Whether the fitted state of estimators counts.
 
     Returns
     -------
     digest : str
     """
-    return joblib.hash(_essence(thing))
+    return joblib.hash(_essence(thing, fitted))
 
 
 def _essence(thing, fitted=False):

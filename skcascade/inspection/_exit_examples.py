@@ -1,0 +1,181 @@
+"""What left where, as pictures."""
+
+from textwrap import fill
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._no_answer import NO_ANSWER
+from .._stages import num_rows, take
+from .._walk import stages_in_use
+from ._drawing import COLORS
+
+__all__ = ["plot_exit_examples"]
+
+
+def plot_exit_examples(
+    cascade,
+    X,
+    *,
+    y=None,
+    n_examples=6,
+    images=None,
+    class_names=None,
+    ax=None,
+    random_state=None,
+):
+    """Images that left at each stage: what is easy, and what is not.
+
+    One row of pictures for each stage in use, drawn at random from those that leave there
+    and titled with the predicted label; beside it the share that leaves. Wrong answers are
+    framed, and tell the true label too.
+
+    Parameters
+    ----------
+    cascade : CascadeClassifier
+        Fitted.
+    X : samples
+        Images (n_samples, height, width) or (n_samples, channels, height, width), unless
+        `images` shows them.
+    y : array-like of shape (n_samples,), default=None
+        True labels.
+    n_examples : int, default=6
+        Pictures in each row.
+    images : array-like of shape (n_samples, ...), default=None
+        What to show instead of `X`, of the shapes above or (n_samples, height, width,
+        channels), with 1 or 3 channels.
+    class_names : sequence of str, default=None
+        Names in the order of `classes_`. None: the labels.
+    ax : array of matplotlib Axes, default=None
+        `n_examples` for each stage in use; None: a new figure.
+    random_state : int, RandomState instance or None, default=None
+        Draws the examples.
+
+    Returns
+    -------
+    ax : ndarray of matplotlib Axes, shape (n_stages_in_use, n_examples)
+        Empty ones where fewer samples leave.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or an argument does not fit the others.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from skcascade import make_cascade
+    >>> from skcascade.inspection import plot_exit_examples
+    >>> digits = load_digits()
+    >>> X, y = digits.data, digits.target
+    >>> linear = LogisticRegression(C=0.01, solver="newton-cholesky")
+    >>> cascade = make_cascade(linear, KNeighborsClassifier(3), cv=5, random_state=0).fit(X, y)
+    >>> plot_exit_examples(cascade, X, y=y, images=digits.images, random_state=0).shape
+    (2, 6)
+    """
+    check_is_fitted(cascade)
+    if n_examples < 1:
+        raise ValueError(f"`n_examples` must be 1 or more, got {n_examples!r}.")
+    names = np.asarray(cascade.classes_ if class_names is None else class_names).astype(str)
+    if len(names) != len(cascade.classes_):
+        raise ValueError(
+            f"`class_names` must name the {len(cascade.classes_)} classes of the cascade, got"
+            f" {len(names)} names."
+        )
+    shown = X if images is None else images
+    for name, values in {"y": y, "images": images}.items():
+        if values is not None and num_rows(values) != num_rows(X):
+            raise ValueError(
+                f"`{name}` must have one entry for each of the {num_rows(X)} samples of `X`,"
+                f" got {num_rows(values)}."
+            )
+    _pictures(take(shown, [0]))  # fails early
+    way = cascade._walk(X)
+    stages = stages_in_use(cascade.policy_, way.visited.shape[1])
+    ax = _grid(ax, len(stages), n_examples)
+    names = np.append(names, NO_ANSWER)  # -1, for rows without any probability
+    rng = check_random_state(random_state)
+    drawn = []
+    for stage in stages:
+        rows = np.flatnonzero(way.exit == stage)
+        drawn.append(rng.permutation(rows)[:n_examples])
+    pictures = _pictures(take(shown, np.concatenate(drawn)))
+    start = 0
+    for panels, stage, rows in zip(ax, stages, drawn):
+        answers = np.where(way.proba[rows].any(axis=1), way.proba[rows].argmax(axis=1), -1)
+        for panel, k, picture in zip(panels, answers, pictures[start:]):
+            _show(panel, picture, names[k])
+        if y is not None:
+            for panel, k, truth in zip(panels, answers, np.asarray(y)[rows]):
+                _mark(panel, k, truth, cascade.classes_, names)
+        start += len(rows)
+        _blank(panels[len(rows) :])
+        # Long names may be broken after an underscore.
+        name = fill(cascade.stage_names_[stage].replace("_", "_ "), 18).replace("_ ", "_")
+        share = np.mean(way.exit == stage)
+        panels[0].set_ylabel(f"{name}\n{share:.1%}", rotation=0, ha="right", va="center")
+    return ax
+
+
+def _grid(ax, n_rows, n_columns):
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        size = 6 / n_columns
+        return plt.subplots(
+            n_rows, n_columns, figsize=(6, 0.2 + (0.3 + 0.8 * size) * n_rows), squeeze=False,
+            layout="constrained",
+        )[1]  # fmt: skip
+    ax = np.ravel(np.asarray(ax, dtype=object))
+    if len(ax) != n_rows * n_columns:
+        raise ValueError(
+            f"`ax` must hold {n_rows} x {n_columns} axes, one for each picture, got {len(ax)}."
+        )
+    return ax.reshape(n_rows, n_columns)
+
+
+def _pictures(images):
+    """Grey (n, height, width) or coloured (n, height, width, 3), from 0 to 1."""
+    images = np.asarray(images, dtype=float)
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, 3)
+    coloured = images.ndim == 4 and images.shape[3] in (1, 3)
+    if not (coloured or images.ndim == 3):
+        raise ValueError(
+            "`images` (or `X`) must have the shape (n_samples, height, width), (n_samples,"
+            " channels, height, width) or (n_samples, height, width, channels) with 1 or 3"
+            f" channels, got {images.shape}. Pass pictures of the samples as `images`."
+        )
+    if coloured and images.shape[3] == 1:
+        images = images[..., 0]
+    low, high = images.min(), images.max()
+    return (images - low) / (high - low if high > low else 1)
+
+
+def _show(panel, picture, name):
+    panel.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    panel.set(xticks=[], yticks=[])
+    panel.set_title(name, fontsize="small")
+
+
+def _mark(panel, answer, truth, classes, names):
+    """Tell the true label where it is not the answer, and frame wrong answers."""
+    if answer >= 0 and classes[answer] == truth:
+        return
+    known = np.flatnonzero(classes == truth)
+    true_name = names[known[0]] if known.size else truth
+    panel.set_title(f"{panel.get_title()}\nis {true_name}", fontsize="small")
+    if answer >= 0:
+        panel.title.set(color=COLORS[1], fontweight="bold")
+        for spine in panel.spines.values():
+            spine.set(color=COLORS[1], linewidth=3)
+
+
+def _blank(panels):
+    for panel in panels:
+        panel.set(xticks=[], yticks=[])
+        for spine in panel.spines.values():
+            spine.set_visible(False)

@@ -1,0 +1,283 @@
+"""Scorers that know what a cascade costs.
+
+Each asks the cascade once: answers and cost come from one walk. With `memory` set on the
+cascade, all its stages are recorded on the scored rows, once for all operating points, and the
+walk is replayed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import check_scoring, get_scorer
+from sklearn.utils.validation import check_memory
+
+from .._cascade import CascadeClassifier
+from .._fitting import record
+from .._trace import Trace
+from .._tradeoff_curve import RecordedAnswers
+from .._walk import walk
+from ..members._adapters import thaw
+from ._checks import check_number
+
+__all__ = ["accuracy_cost_scorer", "make_cost_scorer", "relative_cost_scorer", "tradeoff_scorer"]
+
+
+def tradeoff_scorer(estimator, X, y, sample_weight=None):
+    """Accuracy and mean relative cost, for `scoring` of searches with several metrics.
+
+    Both are greater for better cascades, so the cost is negative, and named so.
+
+    Parameters
+    ----------
+    estimator : CascadeClassifier, or Pipeline or search that ends in one
+        Fitted.
+    X : samples
+    y : array-like of shape (n_samples,)
+        True labels.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+
+    Returns
+    -------
+    scores : dict
+        "accuracy" and "neg_relative_cost", floats.
+
+    Raises
+    ------
+    ValueError
+        If `estimator` is, or ends in, something else than a cascade.
+
+    See Also
+    --------
+    cheapest_within, best_within : What to give a search as `refit`.
+    accuracy_cost_scorer : For searches that take a single metric.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from skcascade import make_cascade
+    >>> from skcascade.metrics import tradeoff_scorer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> linear = LogisticRegression(C=0.01, solver="newton-cholesky")
+    >>> cascade = make_cascade(linear, KNeighborsClassifier(3), cv=5, random_state=0)
+    >>> scores = tradeoff_scorer(cascade.fit(X[:1200], y[:1200]), X[1200:], y[1200:])
+    >>> {name: round(score, 2) for name, score in scores.items()}
+    {'accuracy': 0.95, 'neg_relative_cost': -0.1}
+    """
+    walked = _Walked.through(estimator, X)
+    return {
+        "accuracy": walked.score(get_scorer("accuracy"), y, sample_weight),
+        "neg_relative_cost": -float(np.average(walked.relative_cost, weights=sample_weight)),
+    }
+
+
+def relative_cost_scorer(estimator, X, y=None, sample_weight=None):
+    """Mean relative cost, negative so that greater is better.
+
+    Parameters
+    ----------
+    estimator : CascadeClassifier, or Pipeline or search that ends in one
+        Fitted.
+    X : samples
+    y : array-like of shape (n_samples,), default=None
+        Not used.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+
+    Returns
+    -------
+    score : float
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skcascade import make_cascade
+    >>> from skcascade.metrics import relative_cost_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> members = GaussianNB(), LogisticRegression(max_iter=1000)
+    >>> cascade = make_cascade(*members, cost=[1, 10], max_cost=0.1, random_state=0).fit(X, y)
+    >>> round(relative_cost_scorer(cascade, X), 2)
+    -0.1
+    """
+    return make_cost_scorer()(estimator, X, y, sample_weight)
+
+
+def accuracy_cost_scorer(alpha):
+    """Scorer of what a cascade is for: accuracy - `alpha` * mean relative cost.
+
+    Parameters
+    ----------
+    alpha : float
+        Price of one full run of the last stage, in units of accuracy. It stays the same
+        for all candidates, also where their own `alpha` is searched.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y, sample_weight=None)` gives a float.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skcascade import make_cascade
+    >>> from skcascade.metrics import accuracy_cost_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> members = GaussianNB(), LogisticRegression(max_iter=1000)
+    >>> cascade = make_cascade(*members, cost=[1, 10], max_cost=0.1, random_state=0).fit(X, y)
+    >>> round(cascade.score(X, y), 2)
+    0.96
+    >>> round(accuracy_cost_scorer(0.5)(cascade, X, y), 2)
+    0.91
+    """
+    return make_cost_scorer("accuracy", alpha=alpha)
+
+
+def make_cost_scorer(scoring=None, *, alpha=1.0, statistic=np.average, relative=True):
+    """Scorer: the score of another scorer, less `alpha` times the cost.
+
+    Parameters
+    ----------
+    scoring : str or callable, default=None
+        A scikit-learn scorer, such as "f1_macro" or "neg_log_loss". It is handed the answers
+        of the walk in place of a model and its samples. None: nothing, so that the score
+        is the cost alone, negative.
+    alpha : float, default=1.0
+        Price of cost in units of the score; 0 leaves the score alone.
+    statistic : callable, default=numpy.average
+        Makes one number of the costs (n_samples,), for instance
+        ``functools.partial(numpy.quantile, q=0.95)``. Called with `weights` if there are
+        any.
+    relative : bool, default=True
+        Cost as a share of running the last stage alone; False: in the cost model's unit.
+
+    Returns
+    -------
+    scorer : callable
+        `scorer(estimator, X, y, sample_weight=None)` gives a float.
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be used.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skcascade import make_cascade
+    >>> from skcascade.metrics import make_cost_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> members = GaussianNB(), LogisticRegression(max_iter=1000)
+    >>> cascade = make_cascade(*members, cost=[1, 10], alpha=0.05, random_state=0).fit(X, y)
+    >>> for scoring in ("balanced_accuracy", "neg_log_loss", None):
+    ...     print(round(make_cost_scorer(scoring, alpha=0.1)(cascade, X, y), 3))
+    0.95
+    -0.12
+    -0.01
+    >>> make_cost_scorer(statistic=partial(np.quantile, q=0.95), relative=False)(cascade, X)
+    -1.0
+    """
+    if scoring is not None:
+        if not (isinstance(scoring, str) or callable(scoring)):
+            raise ValueError(
+                f"`scoring` must be one scikit-learn scorer, its name, or None, got {scoring!r}."
+                " For several scores, give the search a dict with a `make_cost_scorer` for each."
+            )
+        scoring = check_scoring(scoring=scoring)
+    if not callable(statistic):
+        raise ValueError(
+            "`statistic` must be a function of the costs, such as numpy.average, got"
+            f" {statistic!r}."
+        )
+    return _CostScorer(scoring, check_number("alpha", alpha), statistic, bool(relative))
+
+
+class _Walked(NamedTuple):
+    """What became of samples: the answers, as a model of them, and the costs (n_samples,)."""
+
+    answers: RecordedAnswers
+    proba: np.ndarray
+    cost: np.ndarray
+    relative_cost: np.ndarray
+
+    @classmethod
+    def through(cls, estimator, X):
+        """One walk of the samples `X` through the cascade that `estimator` ends in."""
+        cascade, X = _at_the_cascade(estimator, X)
+        way = walk(_evidence(cascade, X), cascade.policy_, batch_size=cascade.batch_size)
+        cost = cascade.cost_.path_cost(way.visited)
+        answers = RecordedAnswers(cascade.classes_, cascade.reject_label)
+        return cls(answers, way.proba, cost, cascade.cost_.relative(cost))
+
+    def score(self, scorer, y, sample_weight):
+        """What a scikit-learn scorer says of the answers."""
+        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(scorer(self.answers, self.proba, y, **weighted))
+
+
+def _at_the_cascade(estimator, X):
+    """The cascade that `estimator` ends in, and `X` as it gets there."""
+    estimator = thaw(estimator)
+    if hasattr(estimator, "steps"):
+        *before, (_, last) = estimator.steps
+        for _, step in before:
+            if hasattr(step, "transform"):  # else it passes samples through
+                X = step.transform(X)
+        return _at_the_cascade(last, X)
+    if hasattr(estimator, "best_estimator_"):
+        return _at_the_cascade(estimator.best_estimator_, X)
+    if not isinstance(estimator, CascadeClassifier):
+        raise ValueError(
+            f"Only a cascade has a cost, got {type(estimator).__name__}. Score a CascadeClassifier,"
+            " a Pipeline whose last step is one, or a fitted search with `refit` over either."
+        )
+    return estimator, X
+
+
+def _evidence(cascade, X):
+    """The stages on `X`: live, or recorded where the cascade has a cache to keep them in."""
+    live = cascade._live(X)
+    memory = check_memory(cascade.memory)
+    if cascade._stages_key is None or memory.location is None:
+        return live
+    return Trace(
+        record(live.stages, live.X, cascade._stages_key, memory, batch_size=cascade.batch_size)
+    )
+
+
+@dataclass(frozen=True)
+class _CostScorer:
+    """`scorer` less `alpha` times the cost."""
+
+    scorer: Callable | None
+    alpha: float
+    statistic: Callable
+    relative: bool
+
+    def __call__(self, estimator, X, y=None, sample_weight=None):
+        walked = _Walked.through(estimator, X)
+        cost = walked.relative_cost if self.relative else walked.cost
+        score = 0.0 if self.scorer is None else walked.score(self.scorer, y, sample_weight)
+        return score - self.alpha * self._summary(cost, sample_weight)
+
+    def _summary(self, cost, weight):
+        if weight is None:
+            return float(self.statistic(cost))
+        try:
+            return float(self.statistic(cost, weights=weight))
+        except TypeError as error:
+            raise ValueError(
+                "`sample_weight` needs a `statistic` that takes `weights`, as numpy.average does;"
+                f" {self.statistic!r} does not."
+            ) from error
