@@ -10,7 +10,7 @@ import numpy as np
 
 from skcascade import walk
 from skcascade._operating_point import OperatingPoint
-from skcascade._tuning import Search
+from skcascade._search import Search
 from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold, WeightedBinary
 

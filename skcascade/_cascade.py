@@ -9,13 +9,14 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, check_memory
 
+from ._fit_policy import check_weight
 from ._fitting import Data, MemberFitter, fit_and_record, split_rows
 from ._monitor import ExitMonitor
 from ._no_answer import labels_of
 from ._operating_point import OperatingPoint
 from ._stages import Live
 from ._summary import cascade_block, summarize
-from ._tuning import Tuning, check_weight
+from ._tuning import Tuning
 from ._validation import (
     are_recorded_members,
     check_data,

@@ -7,9 +7,10 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ._certify import TUNING_SHARE, bound_test
+from ._fit_policy import fitted_cost
 from ._operating_point import OperatingPoint
 from ._trace import Trace
-from ._tuning import Tuning, fitted_cost
+from ._tuning import Tuning
 from .policies import ConfidenceThreshold
 
 __all__ = ["HeldOutSize", "held_out_size"]

@@ -6,10 +6,11 @@ import numpy as np
 from sklearn.base import clone
 
 from ._curve import TradeoffCurve
+from ._fit_policy import check_weight
 from ._operating_point import OperatingPoint
 from ._summary import summarize
 from ._trace import Trace
-from ._tuning import Tuning, check_weight
+from ._tuning import Tuning
 from ._walk import stages_in_use
 from .costs import FixedCost
 from .policies import BaseExitPolicy, ConfidenceThreshold

@@ -5,17 +5,16 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._curve import curve_of, oracle_exits, reference_of
+from ._fit_policy import check_weight, fitted_cost
 from ._fitting import split_rows
-from ._no_answer import labels_of
+from ._metric import MeanLoss, Scored, band
 from ._operating_point import OperatingPoint
 from ._trace import Trace
-from ._tuning import Tuning, check_weight, fitted_cost
+from ._tuning import Tuning
 from ._validation import check_samples
 from ._walk import walk
 from .costs import BaseCostModel
@@ -137,38 +136,21 @@ def tradeoff_curve(
     if not 0 < band_level < 1:
         raise ValueError(f"`band_level` must lie in (0, 1), got {band_level!r}.")
     targets = given.targets(by, points)
-    rows, parts = given.parts(targets, weight, cv, rng)
-    trace, y, weight = given.trace.rows(rows), given.y[rows], weight[rows]
-    losses = trace.losses(y)
-    metric = _MeanLoss(losses, weight)
-    if scoring is not None:
-        metric = _Scored(scoring, trace, y, weight, given.reject_label)
-    accuracy, bands = [], []
+    judged = _Judged(given, weight, scoring, *given.parts(targets, weight, cv, rng))
+    bands = []
 
     def way(i):
-        """Point i; what the metric says of it goes to `accuracy`, its bands to `bands`."""
-        ways = [walk(trace.rows(part), policies[i]) for part, policies in parts]
-        exits = np.concatenate([way.exit for way in ways])
-        prices = given.cost.path_cost(np.concatenate([way.visited for way in ways]))
-        accuracy.append(metric.value(exits))
+        losses, prices, exits = judged.way(i)
         if n_bootstrap:
-            drawn = list(metric.draws(exits, given.cost.relative(prices), n_bootstrap, rng))
-            bands.append(np.quantile(drawn, [(1 - band_level) / 2, (1 + band_level) / 2], axis=0).T)
-        return losses[np.arange(len(y)), exits], prices, exits
+            relative = given.cost.relative(prices)
+            bands.append(band(judged.metric, exits, relative, n_bootstrap, band_level, rng))
+        return losses, prices, exits
 
-    ways = map(way, range(len(targets)))
-    values = [getattr(target, by) for target in targets]
-    curve = curve_of(
-        values, ways, losses, given.cost, weight,
-        no_answer=trace.no_answer, by=by, stage_names=tuple(given.names),
-    )  # fmt: skip
-    return replace(
-        curve,
-        accuracy=np.array(accuracy),
-        metric=metric.name,
-        **given.landmarks(trace, losses, metric, curve),
-        **dict(zip(("accuracy_band", "cost_band"), np.swapaxes(bands, 0, 1) if bands else ())),
-    )
+    curve = judged.curve([getattr(target, by) for target in targets], by, way)
+    if not n_bootstrap:
+        return curve
+    accuracy_band, cost_band = np.swapaxes(bands, 0, 1)
+    return replace(curve, accuracy_band=accuracy_band, cost_band=cost_band)
 
 
 class _Given(NamedTuple):
@@ -246,22 +228,6 @@ class _Given(NamedTuple):
             start += len(test)
         return np.concatenate([test for _, test in splits]), parts
 
-    def landmarks(self, trace, losses, metric, curve):
-        """Stages alone, oracle and the policy in use, as `metric` sees them."""
-        n, n_stages = losses.shape
-        accuracy = np.array([metric.value(np.full(n, k)) for k in range(n_stages)])
-        best = oracle_exits(losses, curve.stage_cost)
-        found = {
-            "stage_accuracy": accuracy,
-            "reference": reference_of(accuracy, curve.stage_cost, trace.no_answer),
-            "oracle": (curve.oracle[0], metric.value(best)),
-        }
-        if self.deployed is not None:
-            way = walk(trace, self.deployed)
-            price = self.cost.relative(self.cost.path_cost(way.visited))
-            found["chosen"] = float(metric.mean(price)), metric.value(way.exit)
-        return found
-
 
 def _of_trace(trace, X, y, policy, cost):
     if X is not None:
@@ -301,98 +267,64 @@ def _of_cascade(cascade, X, y, policy, cost):
     )
 
 
-class RecordedAnswers(ClassifierMixin, BaseEstimator):
-    """A classifier whose samples are their own label probabilities, for scorers.
+class _Judged:
+    """The rows that are judged, part by part.
 
     Parameters
     ----------
-    classes : ndarray of shape (n_classes,)
-        Labels of the columns.
-    reject_label : int, float, str or None, default=None
-        What is said where all probabilities are 0.
+    given : _Given
+    weight : ndarray of shape (n_samples,)
+    scoring : str, callable or None
+    rows : slice or ndarray of int
+        Of `given`, in the order of the parts.
+    parts : list of (slice, list of BaseExitPolicy)
+        A policy for each target.
     """
 
-    def __init__(self, classes, reject_label=None):
-        self.classes = classes
-        self.reject_label = reject_label
+    def __init__(self, given, weight, scoring, rows, parts):
+        self.given, self.parts = given, parts
+        self.trace, self.y, self.weight = given.trace.rows(rows), given.y[rows], weight[rows]
+        self.losses = self.trace.losses(self.y)
+        self.metric = MeanLoss(self.losses, self.weight)
+        if scoring is not None:
+            self.metric = Scored(scoring, self.trace, self.y, self.weight, given.reject_label)
 
-    def fit(self, X, y=None):
-        """Nothing to fit."""
-        return self
+    def way(self, i):
+        """Loss, price and exit of every row at point `i`, of shape (n_samples,) each."""
+        ways = [walk(self.trace.rows(part), policies[i]) for part, policies in self.parts]
+        exits = np.concatenate([way.exit for way in ways])
+        prices = self.given.cost.path_cost(np.concatenate([way.visited for way in ways]))
+        return self.losses[np.arange(len(exits)), exits], prices, exits
 
-    @property
-    def classes_(self):
-        """Labels of the columns."""
-        return self.classes
+    def curve(self, values, by, way):
+        """The curve through the points `way(i)`, and what the metric says of them."""
+        accuracy = []
 
-    def predict_proba(self, X):
-        """The samples themselves."""
-        return X
+        def ways():
+            for i in range(len(values)):
+                losses, prices, exits = way(i)
+                accuracy.append(self.metric.value(exits))
+                yield losses, prices, exits
 
-    def predict(self, X):
-        """Most likely label of each sample."""
-        return labels_of(X, self.classes, self.reject_label)
+        curve = curve_of(
+            values, ways(), self.losses, self.given.cost, self.weight,
+            no_answer=self.trace.no_answer, by=by, stage_names=tuple(self.given.names),
+        )  # fmt: skip
+        landmarks = self._landmarks(curve)
+        return replace(curve, accuracy=np.array(accuracy), metric=self.metric.name, **landmarks)
 
-    def __sklearn_is_fitted__(self):
-        return True
-
-
-class _MeanLoss:
-    """One less the mean loss."""
-
-    name = "accuracy"
-
-    def __init__(self, losses, weight):
-        self.losses, self.weight = losses, weight
-
-    def mean(self, values):
-        return np.average(values, weights=self.weight)
-
-    def value(self, exits):
-        return float(1 - self.mean(self.losses[np.arange(len(exits)), exits]))
-
-    def draws(self, exits, prices, n, rng):
-        """Value and mean price of `n` resamples of the rows."""
-        losses = self.losses[np.arange(len(exits)), exits]
-        # Rows that are alike need not be told apart: drawing how many of each is the same.
-        cells, counts = _distinct(losses, prices, self.weight)
-        losses, prices, weight = (values[cells] for values in (losses, prices, self.weight))
-        for _ in range(n):
-            drawn = weight * rng.multinomial(counts.sum(), counts / counts.sum())
-            yield 1 - drawn @ losses / drawn.sum(), drawn @ prices / drawn.sum()
-
-
-def _distinct(*columns):
-    """One row of each kind, and how many there are of it."""
-    kind = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        _, code = np.unique(column, return_inverse=True)
-        _, kind = np.unique(kind * (code.max() + 1) + code, return_inverse=True)
-    _, first, counts = np.unique(kind, return_index=True, return_counts=True)
-    return first, counts
-
-
-class _Scored:
-    """What a scikit-learn scorer says of the recorded answers."""
-
-    def __init__(self, scoring, trace, y, weight, reject_label):
-        classes = np.arange(trace.n_classes) if trace.classes is None else trace.classes
-        self.answers = RecordedAnswers(classes, reject_label)
-        self.scorer = check_scoring(self.answers, scoring=scoring)
-        self.trace, self.y, self.weight = trace, classes[y], weight
-        self.equal = np.ptp(weight) == 0
-        self.name = scoring if isinstance(scoring, str) else "score"
-
-    def mean(self, values):
-        return np.average(values, weights=self.weight)
-
-    def value(self, exits, rows=slice(None)):
-        proba = self.trace.proba[np.arange(len(exits)), exits][rows]
-        weighted = {} if self.equal else {"sample_weight": self.weight[rows]}
-        return float(self.scorer(self.answers, proba, self.y[rows], **weighted))
-
-    def draws(self, exits, prices, n, rng):
-        """Value and mean price of `n` resamples of the rows."""
-        for _ in range(n):
-            rows = rng.randint(len(exits), size=len(exits))
-            yield self.value(exits, rows), np.average(prices[rows], weights=self.weight[rows])
+    def _landmarks(self, curve):
+        """Stages alone, oracle and the policy in use, as the metric sees them."""
+        n, n_stages = self.losses.shape
+        accuracy = np.array([self.metric.value(np.full(n, k)) for k in range(n_stages)])
+        best = oracle_exits(self.losses, curve.stage_cost)
+        found = {
+            "stage_accuracy": accuracy,
+            "reference": reference_of(accuracy, curve.stage_cost, self.trace.no_answer),
+            "oracle": (curve.oracle[0], self.metric.value(best)),
+        }
+        if self.given.deployed is not None:
+            way = walk(self.trace, self.given.deployed)
+            price = self.given.cost.relative(self.given.cost.path_cost(way.visited))
+            found["chosen"] = float(self.metric.mean(price)), self.metric.value(way.exit)
+        return found

@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 from ._cascade import CascadeClassifier
+from ._fit_policy import fit_policy
 from ._stages import Held, Live, Stages, take
 from ._trace import Trace
-from ._tuning import fit_policy
 from ._walk import stages_in_use, walk
 from .costs import FixedCost
 from .members._adapters import adapt, as_estimator

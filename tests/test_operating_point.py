@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcascade import Trace, TradeoffCurve, _tuning, fit_policy, walk
+from skcascade import Trace, TradeoffCurve, _search, fit_policy, walk
 from skcascade._certify import _dearest_way, log_capital
 from skcascade._operating_point import OperatingPoint
-from skcascade._tuning import Search, Tuning
+from skcascade._search import Search
+from skcascade._tuning import Tuning
 from skcascade.costs import FixedCost, MacsCost
 from skcascade.exceptions import CascadeWarning
 from skcascade.policies import BaseExitPolicy, ConfidenceThreshold
@@ -166,7 +167,7 @@ def test_returns_a_fitted_clone():
     assert done.thresholds_.shape == (3,)
     assert done.stages_ == sorted(done.stages_)
     points, at = done.tradeoff_, done.tradeoff_index_
-    assert len(points) == len(_tuning.ALPHAS) + 3
+    assert len(points) == len(_search.ALPHAS) + 3
     assert points.accuracy[at] >= points.stage_accuracy[points.reference] - 0.05 - 1e-9
     assert points.relative_cost[at] < 1
 
@@ -308,7 +309,7 @@ def test_weights_of_one_change_nothing():
 @pytest.mark.parametrize("search_rows", [20_000, 60])
 def test_weight_zero_is_a_row_removed(dial, search_rows, monkeypatch):
     """Exactly: the folds are those of the rows that are left. Also where the choice is polished."""
-    monkeypatch.setattr(_tuning, "SEARCH_ROWS", search_rows)
+    monkeypatch.setattr(_search, "SEARCH_ROWS", search_rows)
     trace, y = recorded()
     weight = np.random.default_rng(1).integers(0, 3, size=200).astype(float)
     kept = weight > 0
@@ -426,7 +427,7 @@ def test_curve_is_honest():
 
 
 def test_search_on_a_part_and_polish_on_all(monkeypatch):
-    monkeypatch.setattr(_tuning, "SEARCH_ROWS", 300)
+    monkeypatch.setattr(_search, "SEARCH_ROWS", 300)
     trace, y = recorded(1200)
     tuning = Tuning(ConfidenceThreshold(), trace, y, COST, random_state=0)
     policy, search, index = tuning.fit(OperatingPoint(alpha=0.1))
@@ -440,7 +441,7 @@ def test_search_on_a_part_and_polish_on_all(monkeypatch):
 
 
 def test_a_stage_alone_needs_no_polish(monkeypatch):
-    monkeypatch.setattr(_tuning, "SEARCH_ROWS", 100)
+    monkeypatch.setattr(_search, "SEARCH_ROWS", 100)
     trace, y = recorded(300)
     trace.proba[:, 1:] = trace.proba[:, :1]
     assert fitted(trace, y).stages_ == [0]
@@ -511,7 +512,7 @@ def test_trace_dropped_before_it_was_needed(monkeypatch):
     unsearched.trace = None
     with pytest.raises(ValueError, match="trace was dropped"):
         unsearched.fit(POINTS[0])
-    monkeypatch.setattr(_tuning, "SEARCH_ROWS", 100)
+    monkeypatch.setattr(_search, "SEARCH_ROWS", 100)
     to_polish = make_tuning(trace, y)
     to_polish.fit(POINTS[0])
     to_polish.trace = None

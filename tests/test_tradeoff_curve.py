@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from skcascade import CascadeClassifier, Trace, TradeoffCurve, tradeoff_curve
-from skcascade._tradeoff_curve import _MeanLoss
+from skcascade._metric import MeanLoss
 from skcascade.policies import BaseExitPolicy, ConfidenceThreshold, Reinforce, WeightedBinary
 
 PRICES = [1.0, 3.0, 9.0]
@@ -212,7 +212,7 @@ def test_bands_cover_at_the_stated_rate():
     draw = np.random.RandomState(0)
     for _ in range(400):
         rows = rng.integers(50_000, size=300)
-        metric = _MeanLoss(losses[rows], np.ones(300))
+        metric = MeanLoss(losses[rows], np.ones(300))
         low, high = np.quantile(
             list(metric.draws(exits[rows], prices[rows], 200, draw)), [0.05, 0.95], axis=0
         )
@@ -229,7 +229,7 @@ def test_resamples_of_rows_and_of_kinds_of_rows_agree(seed):
     losses, exits = rng.random((n, 2)).round(1), rng.integers(2, size=n)
     prices, weight = rng.integers(1, 3, n).astype(float), rng.integers(0, 3, n) + 0.5
     drawn = np.array(
-        list(_MeanLoss(losses, weight).draws(exits, prices, 2000, np.random.RandomState(0)))
+        list(MeanLoss(losses, weight).draws(exits, prices, 2000, np.random.RandomState(0)))
     )
     taken = losses[np.arange(n), exits]
     rows = rng.integers(n, size=(2000, n))

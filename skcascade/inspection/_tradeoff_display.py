@@ -263,12 +263,17 @@ class TradeoffDisplay:
         curve = self.curves[i]
         labels = ["stage alone", "coin toss between stages", "oracle"] if i == 0 else [None] * 3
         hull = curve.coin_toss()
+        corners, between = curve.stage_cost[hull], curve.stage_accuracy[hull]
+        # Straight lines of costs are curves where the axis is logarithmic.
+        costs = np.union1d(
+            corners, np.geomspace(*np.maximum(corners[[0, -1]], 1e-9), 200) if len(hull) > 1 else []
+        )
         stages = self.ax_.scatter(
             curve.stage_cost, curve.stage_accuracy, marker="s", s=32, label=labels[0], zorder=3,
             **squares,
         )  # fmt: skip
         (toss,) = self.ax_.plot(
-            curve.stage_cost[hull], curve.stage_accuracy[hull], ls=(0, (3, 4)), lw=1, color=color,
+            costs, np.interp(costs, corners, between), ls=(0, (3, 4)), lw=1, color=color,
             label=labels[1] if len(hull) > 1 else None, zorder=1.5,
         )  # fmt: skip
         oracle = self.ax_.scatter(

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_memory
 
 from .._cascade import CascadeClassifier
 from .._fitting import record
+from .._metric import RecordedAnswers
 from .._trace import Trace
-from .._tradeoff_curve import RecordedAnswers
 from .._walk import walk
 from ..members._adapters import thaw
 from ._checks import check_number
