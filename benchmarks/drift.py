@@ -34,9 +34,11 @@ def run(args):
     exact, jpeg = recorded_resnets("test_exact"), recorded_resnets("test_jpeg")
     many = args.seeds or (3 if args.quick else 100)
     few = args.seeds or (1 if args.quick else 20)
-    for target in TARGETS:
-        yield from shift(exact, jpeg, thresholds, many, target)
-    yield from shift(exact, jpeg, skipping, few, TARGETS[0])
+    n_exact = len(exact.y)
+    for n_held_out in (n_exact // 2, n_exact):
+        for target in TARGETS:
+            yield from shift(exact, jpeg, thresholds, many, target, n_held_out)
+    yield from shift(exact, jpeg, skipping, few, TARGETS[0], n_exact // 2)
     n_streams = args.streams or (5 if args.quick else 200)
     yield from quiet(jpeg, n_streams, TARGETS[0])
 
@@ -51,21 +53,23 @@ def skipping(seed):
     return WeightedBinary(skip=True, random_state=seed)
 
 
-def shift(exact, jpeg, make, n_seeds, target, rate=0.01):
-    """Reference: half of the exact rows. Fed: the other half, and JPEG images."""
-    fed = {"exact, other half": [], "JPEG": []}
+def shift(exact, jpeg, make, n_seeds, target, n_held_out, rate=0.01):
+    """Reference: some of the exact rows. Fed: the others, if there are any, and JPEG images."""
+    fed = {"exact, others": [], "JPEG": []} if n_held_out < len(exact.y) else {"JPEG": []}
     alone, ceiling = 0, {name: [] for name in fed}
     for seed in range(n_seeds):
-        held_out, others = split(len(exact.y), len(exact.y) // 2, seed)
+        held_out, others = split(len(exact.y), n_held_out, seed)
         policy = tuned(exact, held_out, make(seed), seed, target)
         if len(policy.stages_) == 1:  # nothing to test
             alone += 1
             continue
         reference = exact.trace.rows(held_out)
-        for name, table, rows in (
-            ("exact, other half", exact, others),
-            ("JPEG", jpeg, split(len(jpeg.y), 0, seed)[1]),
-        ):
+        to_feed = {
+            "exact, others": (exact, others),
+            "JPEG": (jpeg, split(len(jpeg.y), 0, seed)[1]),
+        }
+        for name in fed:
+            table, rows = to_feed[name]
             monitor = ExitMonitor(policy, reference, false_alarm_rate=rate)
             fed[name].append(stream(monitor, table.trace, rows))
             ceiling[name].append(one_test(policy, reference, table.trace.rows(rows), rate))

@@ -295,7 +295,7 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         fitted = fit_and_record(
             fitter, Data(X, y, codes, self.classes_), splits, policy, self.cost, target, rng
         )
-        self._members = fitted.stages.members
+        self._members, self._max_error = fitted.stages.members, self.max_error
         self._deployed = are_recorded_members(self.cv, estimators)
         if may_reject(self):
             fitted = fitted.with_no_answer(self.reject_cost or 0.0)
@@ -529,10 +529,10 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
         return Live(self._stages, check_samples(self, X))
 
     def _set_policy(self, target, memory=None):
-        if self.max_error is None:
+        if self._max_error is None:
             self._tuning.search(self.confidence_level is not None, memory)
         else:
-            self._tuning = self._tuning.within_error(self.max_error, target)
+            self._tuning = self._tuning.within_error(self._max_error, target)
         self.reject_cost_ = self._tuning.reject_cost
         level = self.confidence_level
         self.policy_, search, self.tradeoff_index_ = self._tuning.fit(target, level)

@@ -43,7 +43,7 @@ from skcascade.exceptions import CascadeWarning
 from skcascade.members import TorchClassifier
 from skcascade.members._adapters import EstimatorMember, is_local_net
 from skcascade.nets import CifarResNet
-from skcascade.policies import BaseExitPolicy, ConfidenceThreshold
+from skcascade.policies import BaseExitPolicy, ConfidenceThreshold, WeightedBinary
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
 NAMES = np.array(["ash", "oak", "yew"])[Y]
@@ -952,6 +952,45 @@ def test_memory_tells_frozen_members_apart(make, tmp_path):
         expected = member.predict_proba(X.astype(np.float32))
         assert np.allclose(cascade.predict_proba(X), expected, atol=1e-5)
         assert np.array_equal(clone(cascade).fit(X, Y).trace_.proba, cascade.trace_.proba)
+
+
+class CountingPolicy(ConfidenceThreshold):
+    """Counts how often its candidates are solved for."""
+
+    solved = 0
+
+    def fit_path(self, *args):
+        type(self).solved += 1
+        return super().fit_path(*args)
+
+
+def test_memory_keeps_the_search_for_all_operating_points(tmp_path):
+    members = [("nb", GaussianNB()), ("lr", LogisticRegression())]
+    base = {"members": members, "cost": [1, 10], "random_state": 0}
+    kept, fresh = [], []
+    for alpha in (0.01, 0.1, 0.5):
+        CountingPolicy.solved = 0
+        cascade = CascadeClassifier(
+            policy=CountingPolicy(), alpha=alpha, memory=str(tmp_path), **base
+        ).fit(X, Y)
+        kept.append((CountingPolicy.solved, cascade.policy_.thresholds_.tolist()))
+        other = CascadeClassifier(alpha=alpha, **base).fit(X, Y)
+        fresh.append(other.policy_.thresholds_.tolist())
+    assert kept[0][0] > 0
+    assert [solved for solved, _ in kept[1:]] == [0, 0]
+    assert [thresholds for _, thresholds in kept] == fresh
+    margin = CountingPolicy("margin")  # another policy is another search
+    CascadeClassifier(policy=margin, memory=str(tmp_path), **base).fit(X, Y)
+    assert CountingPolicy.solved > 0
+
+
+def test_memory_takes_policies_with_functions_without_a_name(tmp_path):
+    policy = WeightedBinary(features=lambda stage, proba: proba[:, stage, :1])
+    members = [("nb", GaussianNB()), ("lr", LogisticRegression())]
+    params = {"members": members, "cost": [1, 10], "random_state": 0, "policy": policy}
+    cached = CascadeClassifier(memory=str(tmp_path), **params).fit(X, Y)
+    fresh = CascadeClassifier(**params).fit(X, Y)
+    np.testing.assert_array_equal(cached.predict(X), fresh.predict(X))
 
 
 def test_memory_keeps_losses_and_weights_apart(tmp_path):
