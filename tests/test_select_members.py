@@ -52,7 +52,9 @@ def test_the_order_in_which_models_come_does_not_matter(order, seed):
     np.testing.assert_array_equal(order[shuffled.order], sorted_.order)
 
 
-@pytest.mark.parametrize("policy", [None, ConfidenceThreshold("margin"), WeightedBinary(cv=2, random_state=0)])
+@pytest.mark.parametrize(
+    "policy", [None, ConfidenceThreshold("margin"), WeightedBinary(cv=2, random_state=0)]
+)
 def test_it_is_what_fit_policy_does_in_order_of_price(policy):
     trace, y = models(500)
     order, price = [2, 0, 3, 1], np.array([5.0, 1.0, 20.0, 2.0])
