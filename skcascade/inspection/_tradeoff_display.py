@@ -264,10 +264,9 @@ class TradeoffDisplay:
         labels = ["stage alone", "coin toss between stages", "oracle"] if i == 0 else [None] * 3
         hull = curve.coin_toss()
         corners, between = curve.stage_cost[hull], curve.stage_accuracy[hull]
-        # Straight lines of costs are curves where the axis is logarithmic.
-        costs = np.union1d(
-            corners, np.geomspace(*np.maximum(corners[[0, -1]], 1e-9), 200) if len(hull) > 1 else []
-        )
+        # What is straight on the axis of costs is a curve where that is logarithmic.
+        costs = np.union1d(corners, np.geomspace(*np.maximum(corners[[0, -1]], 1e-9), 200))
+        costs = costs[(costs >= corners[0]) & (costs <= corners[-1])]
         stages = self.ax_.scatter(
             curve.stage_cost, curve.stage_accuracy, marker="s", s=32, label=labels[0], zorder=3,
             **squares,
