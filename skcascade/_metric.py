@@ -53,11 +53,8 @@ class MeanLoss:
     def __init__(self, losses, weight):
         self.losses, self.weight = losses, weight
 
-    def mean(self, values):
-        return np.average(values, weights=self.weight)
-
     def value(self, exits):
-        return float(1 - self.mean(self.losses[np.arange(len(exits)), exits]))
+        return float(1 - np.average(self.losses[np.arange(len(exits)), exits], weights=self.weight))
 
     def draws(self, exits, prices, n, rng):
         """Value and mean price of `n` resamples of the rows."""
@@ -90,9 +87,6 @@ class Scored:
         self.trace, self.y, self.weight = trace, classes[y], weight
         self.equal = np.ptp(weight) == 0
         self.name = scoring if isinstance(scoring, str) else "score"
-
-    def mean(self, values):
-        return np.average(values, weights=self.weight)
 
     def value(self, exits, rows=slice(None)):
         proba = self.trace.proba[np.arange(len(exits)), exits][rows]

@@ -21,7 +21,7 @@ from .costs import BaseCostModel
 from .policies import BaseExitPolicy, ConfidenceThreshold
 from .policies._base import row_weights
 
-__all__ = ["tradeoff_curve"]
+__all__ = ["recorded", "tradeoff_curve"]
 
 #: Folds on which a policy is tuned where it was not tuned before.
 N_FOLDS = 5
@@ -243,17 +243,22 @@ def _of_trace(trace, X, y, policy, cost):
     return _Given(trace, trace.codes(y), policy, fitted_cost(cost, trace), names)
 
 
-def _of_cascade(cascade, X, y, policy, cost):
-    check_is_fitted(cascade)
-    if policy is not None or cost is not None:
-        raise ValueError("`policy` and `cost` are for a trace; a cascade has its own.")
-    trace = Trace.record(
+def recorded(cascade, X):
+    """What every stage of a fitted cascade says of `X`, with its labels and its loss."""
+    return Trace.record(
         cascade._stages,
         check_samples(cascade, X),
         classes=cascade.classes_,
         loss=cascade._tuning.loss,
         batch_size=cascade.batch_size,
     )
+
+
+def _of_cascade(cascade, X, y, policy, cost):
+    check_is_fitted(cascade)
+    if policy is not None or cost is not None:
+        raise ValueError("`policy` and `cost` are for a trace; a cascade has its own.")
+    trace = recorded(cascade, X)
     return _Given(
         trace,
         trace.codes(y),
@@ -326,5 +331,6 @@ class _Judged:
         if self.given.deployed is not None:
             way = walk(self.trace, self.given.deployed)
             price = self.given.cost.relative(self.given.cost.path_cost(way.visited))
-            found["chosen"] = float(self.metric.mean(price)), self.metric.value(way.exit)
+            price = float(np.average(price, weights=self.weight))
+            found["chosen"] = price, self.metric.value(way.exit)
         return found

@@ -2,9 +2,8 @@
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._trace import Trace
+from .._tradeoff_curve import recorded
 from .._tuning import Tuning
-from .._validation import check_samples
 
 __all__ = ["check_pair", "evidence_of"]
 
@@ -43,13 +42,7 @@ def evidence_of(cascade, X=None, y=None):
     check_is_fitted(cascade)
     check_pair(X, y)
     if X is not None:
-        trace = Trace.record(
-            cascade._stages,
-            check_samples(cascade, X),
-            classes=cascade.classes_,
-            loss=cascade._tuning.loss,
-            batch_size=cascade.batch_size,
-        )
+        trace = recorded(cascade, X)
         return Tuning(cascade.policy_, trace, trace.codes(y), cascade.cost_)
     if cascade._tuning.trace is None:
         raise ValueError("The held-out trace was dropped: give `X` and `y`, or fit again.")

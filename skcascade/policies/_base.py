@@ -247,9 +247,7 @@ class PathPolicy(BaseExitPolicy):
         -------
         policies : list of BaseExitPolicy
         """
-        self.check_params()
-        weight = row_weights(sample_weight, len(y))
-        return self._path(trace, y, cost, np.asarray(alphas, dtype=float), weight, smooth=True)
+        return self._copies(trace, y, cost, alphas, sample_weight, smooth=True)
 
     def fit_each(self, trace, y, cost, alphas, sample_weight=None):
         """Copies fitted at each of several prices alone.
@@ -263,9 +261,12 @@ class PathPolicy(BaseExitPolicy):
         -------
         policies : list of BaseExitPolicy
         """
+        return self._copies(trace, y, cost, alphas, sample_weight, smooth=False)
+
+    def _copies(self, trace, y, cost, alphas, sample_weight, smooth):
         self.check_params()
         weight = row_weights(sample_weight, len(y))
-        return self._path(trace, y, cost, np.asarray(alphas, dtype=float), weight, smooth=False)
+        return self._path(trace, y, cost, np.asarray(alphas, dtype=float), weight, smooth)
 
     def fit(self, trace, y, cost, alpha, sample_weight=None):
         """Learn the rule from recorded evidence.
