@@ -113,6 +113,7 @@ def held_out_size(
         if not (y is None and policy is None and cost is None):
             raise ValueError("`y`, `policy` and `cost` are for a trace; a cascade has its own.")
         tuning = cascade_or_trace._tuning
+        tuning.need_trace()
     search = tuning.search()
     test = bound_test(search, target, tuning.trace, tuning.y, tuning.cost)
     fresh = np.array([test.n_needed(i, 1 - confidence_level, power) for i in test.order])

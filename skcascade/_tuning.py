@@ -77,7 +77,7 @@ class Tuning:
         certify = confidence_level is not None
         search = self.search(certify)
         if certify or search.polish:
-            self._need_trace()
+            self.need_trace()
         if certify:
             test = (confidence_level, self.trace, self.y, self.cost)
             indices = [certified(search, target, *test) for target in targets]
@@ -88,7 +88,8 @@ class Tuning:
         fitted = {i: self._polished(search, i) for i in set(indices)}
         return [copy(fitted[i]) for i in indices], search, indices
 
-    def _need_trace(self):
+    def need_trace(self):
+        """ValueError if the trace was dropped."""
         if self.trace is None:
             raise ValueError(
                 "The held-out trace was dropped, and this operating point needs it. Fit again."
@@ -117,7 +118,7 @@ class Tuning:
         CascadeWarning
             If no sample gets an answer.
         """
-        self._need_trace()
+        self.need_trace()
         tried, share = {}, {}
 
         def error(i):
@@ -145,7 +146,7 @@ class Tuning:
     def search(self, certify=False, memory=None):
         """Candidates and their curve, searched for once; kept in a `joblib.Memory`, if given."""
         if certify not in self.searches:
-            self._need_trace()
+            self.need_trace()
             key = None if memory is None or memory.location is None else self._key()
             run = _search if key is None else memory.cache(_search, ignore=["tuning"])
             self.searches[certify] = run(key, self, certify)

@@ -234,6 +234,9 @@ def test_rows_of_a_fitted_cascade():
     assert len(size.n_rows) == len(size.relative_cost) == len(size.accuracy)
     with pytest.raises(ValueError, match="are for a trace"):
         held_out_size(cascade, y)
+    del cascade.trace_
+    with pytest.raises(ValueError, match="trace was dropped"):
+        held_out_size(cascade, max_accuracy_drop=0.02)
 
 
 @pytest.mark.parametrize(
