@@ -1,0 +1,98 @@
+"""Recorded tables, and random draws of rows to tune on; all other rows judge."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.naive_bayes import GaussianNB
+
+from skcascade import Trace, walk
+from skcascade.costs import BaseCostModel, FixedCost
+
+from ._data import Table, noisy_digits, recorded_nets, recorded_resnets, recorded_table, split
+
+#: Accuracy drops that are asked for.
+TARGETS = 0.0, 0.0025, 0.005, 0.01, 0.02
+#: Rows of a draw.
+N_ROWS = 1_000
+
+
+def simulated_digits(n_rows=8_000):
+    """Three scikit-learn members on noisy digits: a table that needs no data files."""
+    X, y = noisy_digits(n_rows + 1_000)
+    members = GaussianNB(), *(ExtraTreesClassifier(n, random_state=0) for n in (30, 300))
+    proba = [m.fit(X[:1_000], y[:1_000]).predict_proba(X[1_000:]) for m in members]
+    return Table("digits", Trace(np.stack(proba, axis=1)), y[1_000:], np.array([1.0, 5.0, 50.0]))
+
+
+#: Name -> table. Four services each for FrugalML: choosing among them is part of the work.
+TABLES = {
+    name: lambda name=name: recorded_table(name, 4)
+    for name in ("expw", "ferplus", "yelp", "command", "digit", "waimai")
+} | {"nets": recorded_nets, "resnets": recorded_resnets, "digits": simulated_digits}
+
+
+def add_arguments(parser, n_draws=20):
+    """Options of every benchmark on recorded tables."""
+    parser.add_argument("--tables", nargs="+", choices=list(TABLES), help="default: all")
+    parser.add_argument("--rows", type=int, default=N_ROWS, help="rows of a draw")
+    parser.add_argument("--draws", type=int, help=f"of each table (default {n_draws}, quick 3)")
+    parser.set_defaults(default_draws=n_draws)
+
+
+def chosen(args):
+    """The tables asked for and how many draws of each; `--quick` needs no data files."""
+    names = args.tables or (["digits"] if args.quick else list(TABLES))
+    return [TABLES[name]() for name in names], args.draws or (
+        3 if args.quick else args.default_draws
+    )
+
+
+class Draw(NamedTuple):
+    """Rows to tune on, and rows to judge by.
+
+    Attributes
+    ----------
+    trace, y : Trace, ndarray of shape (n_rows,)
+        To tune on.
+    test, y_test : Trace, ndarray of shape (n_test,)
+        All other rows of the table.
+    prices : FixedCost
+        Fitted.
+    seed : int
+    """
+
+    trace: Trace
+    y: np.ndarray
+    test: Trace
+    y_test: np.ndarray
+    prices: BaseCostModel
+    seed: int
+
+    @classmethod
+    def of(cls, table, n_rows, seed):
+        """Draw `n_rows` of a table."""
+        rows, rest = split(len(table.y), n_rows, seed)
+        prices = FixedCost(table.price).fit(table.trace)
+        parts = [(table.trace.rows(part), table.y[part]) for part in (rows, rest)]
+        return cls(*parts[0], *parts[1], prices, seed)
+
+    def judge(self, policy):
+        """Accuracy drop of `policy` below the best stage, and mean relative cost."""
+        way = walk(self.test, policy)
+        return self.drop(way.exit), self.prices.relative(self.prices.path_cost(way.visited)).mean()
+
+    def judge_exits(self, exits):
+        """The same for samples that run all stages up to their exit (n_test,)."""
+        paid = np.cumsum(self.prices.relative(self.prices.edge_costs_[0]))
+        return self.drop(exits), paid[exits].mean()
+
+    def drop(self, exits):
+        """Accuracy of the best stage on these rows, less that of the answers at `exits`."""
+        losses = self.test.losses(self.y_test)
+        return losses[np.arange(len(losses)), exits].mean() - losses.mean(axis=0).min()
+
+
+def standard_error(values):
+    """Of the mean over draws (which share rows, so it is a lower bound)."""
+    return values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
