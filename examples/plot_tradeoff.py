@@ -87,9 +87,9 @@ display.figure_.savefig("tradeoff_exits.png", dpi=150)
 # %%
 # Can the confidence be trusted?
 # ------------------------------
-# Accuracy should rise with confidence, or no threshold can help; on the dotted line it is as good
-# as its word. The forest votes with few trees and is right far more often than it claims. That
-# does no harm: a threshold only needs the order.
+# Accuracy should rise with the score, or no threshold can help; on the dotted line it is as good as
+# its word. The forest votes with few trees and is right far more often than it claims. But the
+# score is the chance to be right that the policy makes of its votes, and lies near the line.
 display = ConfidenceDisplay.from_estimator(cascade, X_test, y_test)
 display.figure_.savefig("tradeoff_confidence.png", dpi=150)
 

@@ -148,9 +148,9 @@ class CascadeClassifier(CallbackSupportMixin, ClassifierMixin, _BaseComposition,
     >>> round(cascade.members_.neighbours.score(X_test, y_test), 3)
     0.986
     >>> round(cascade.score(X_test, y_test), 3)
-    0.982
+    0.983
     >>> float(cascade.cost_.relative(cascade.predict_cost(X_test)).mean().round(2))
-    0.1
+    0.11
     """
 
     _parameter_constraints = {

@@ -145,7 +145,8 @@ class _BoundTest:
         if margin <= 0:
             return np.inf
         deviations = (self.deviations(level) + ndtri(power)) / margin
-        sure = np.log(level) / np.log1p(-self.bound / self.upper) if self.bound < self.upper else 0
+        bounded = 0 < self.bound < self.upper
+        sure = np.log(level) / np.log1p(-self.bound / self.upper) if bounded else 0
         return max(deviations**2 * self.values(index, rows).var(), sure)
 
     def deviations(self, level):

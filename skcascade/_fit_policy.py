@@ -89,9 +89,9 @@ def fit_policy(
     ...     ConfidenceThreshold(), trace, y, cost=[1, 10], max_accuracy_drop=0.01, random_state=0
     ... )
     >>> policy.thresholds_.round(2)
-    array([0.83,  inf])
+    array([0.81,  inf])
     >>> np.bincount(walk(trace, policy).exit)
-    array([ 648, 1352])
+    array([ 664, 1336])
     """
     target = OperatingPoint.check(
         alpha, max_accuracy_drop, max_cost, confidence_level, tunable=policy.tunable

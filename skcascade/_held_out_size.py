@@ -95,8 +95,8 @@ def held_out_size(
     >>> size = held_out_size(pilot, y, max_accuracy_drop=0.02, cost=[1, 10], random_state=0)
     >>> for goal in (0.9, 0.8):
     ...     print(goal, int(size.n_rows[size.relative_cost <= goal][0]))
-    0.9 366
-    0.8 3324
+    0.9 305
+    0.8 3156
     """
     target = OperatingPoint.check(None, max_accuracy_drop, max_cost, confidence_level)
     if not 0 < power < 1:

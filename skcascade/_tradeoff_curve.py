@@ -116,9 +116,9 @@ def tradeoff_curve(
     ...     cascade.fit(X_train, y_train), X_test, y_test, by="max_cost", points=[0.02, 0.1, 1]
     ... )
     >>> curve.accuracy.round(3)
-    array([0.964, 0.98 , 0.984])
+    array([0.964, 0.982, 0.984])
     >>> curve.relative_cost.round(2)
-    array([0.02, 0.11, 0.16])
+    array([0.01, 0.11, 0.14])
     >>> round(curve.area(), 3)
     0.018
     """

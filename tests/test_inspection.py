@@ -427,7 +427,7 @@ def test_fewer_leave_than_are_asked_for(cascade):
 
 
 def test_no_answer_is_neither_right_nor_wrong():
-    cascade = fit(reject_cost=0.01)
+    cascade = fit(reject_cost=0.05)
     n = (cascade.predict_exit(X_TEST) == 3).sum()
     assert n and cascade.stage_names_[3] == "no answer"
     axes = plot_exit_examples(cascade, X_TEST, y=Y_TEST, images=IMAGES, n_examples=1)

@@ -80,12 +80,14 @@ def binary_trace(pred, top):
 @settings(deadline=None, max_examples=60)
 def test_thresholds_absorb_growing_maps_of_the_top_probability(answers, confidence):
     # One threshold per stage, two classes: who is surer than whom is all that counts, so the
-    # rules fitted at every price let the same samples leave at the same stages.
+    # rules fitted at every price let the same samples leave at the same stages. (Where the
+    # class has its say, it matters by how much one is surer.)
     y, pred, top, mapped = answers
     cost = FixedCost(4.0 ** np.arange(pred.shape[1])).fit(pred.shape[1])
     exits = []
     for trace in (binary_trace(pred, top), binary_trace(pred, mapped)):
-        path = ConfidenceThreshold(confidence).fit_path(trace, y, cost, ALPHAS)
+        policy = ConfidenceThreshold(confidence, per_class=False)
+        path = policy.fit_path(trace, y, cost, ALPHAS)
         exits.append([walk(trace, policy).exit for policy in path])
     np.testing.assert_array_equal(*exits)
 

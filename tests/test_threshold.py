@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from skcascade import Trace, fit_policy, walk
 from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold, _threshold
+from skcascade.policies._chances import chance_right
 from skcascade.policies._confidence import CONFIDENCES
 from skcascade.policies._confidence_threshold import per_stage_threshold
 from skcascade.policies._threshold import ThresholdRules, cut_places, fit_thresholds
@@ -378,14 +379,21 @@ def test_confidence_of_one_class_is_that_it_is_sure(name):
     np.testing.assert_array_equal(CONFIDENCES[name](np.ones((3, 1))), np.ones(3))
 
 
+@pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("name", CONFIDENCES)
-def test_fitted_rule_uses_its_confidence(name):
+def test_fitted_rule_uses_its_confidence(name, per_class):
     rng = np.random.default_rng(0)
     trace = Trace(rng.dirichlet([0.5] * 3, size=(40, 2)))
     y = rng.integers(3, size=40)
-    policy = ConfidenceThreshold(name).fit(trace, y, FixedCost([1, 4]).fit(2), 0.05)
+    policy = ConfidenceThreshold(name, per_class=per_class)
+    policy.fit(trace, y, FixedCost([1, 4]).fit(2), 0.05)
     policy.thresholds_, policy.stages_ = np.array([0.5, np.inf]), [0, 1]
-    leaves = CONFIDENCES[name](trace.proba[:, 0]) >= 0.5
+    score = CONFIDENCES[name](trace.proba[:, 0])
+    if per_class:
+        line = policy.slopes_[0], policy.intercepts_[0]
+        score = chance_right(*line, score, trace.proba[:, 0].argmax(axis=1))
+        policy.thresholds_[0] = np.median(score)
+    leaves = score >= policy.thresholds_[0]
     assert 0 < leaves.sum() < 40
     np.testing.assert_array_equal(walk(trace, policy).exit == 0, leaves)
 
@@ -490,13 +498,14 @@ def test_epsilon_leaves_nothing_to_tune():
 # The policy -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("tuning", ["joint", "per_stage"])
 @pytest.mark.parametrize("alpha", [0.0, 0.02, 0.5])
-def test_fit_is_fit_path_of_one_price(tuning, alpha):
+def test_fit_is_fit_path_of_one_price(tuning, alpha, per_class):
     trace, y = recorded()
     cost = FixedCost([1, 3, 9]).fit(3)
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
-    policy = ConfidenceThreshold(tuning=tuning)
+    policy = ConfidenceThreshold(tuning=tuning, per_class=per_class)
     (one,) = policy.fit_path(trace, y, cost, [alpha], weight)
     assert not hasattr(policy, "thresholds_")  # fit_path leaves it alone
     assert policy.fit(trace, y, cost, alpha, weight) is policy
@@ -504,13 +513,16 @@ def test_fit_is_fit_path_of_one_price(tuning, alpha):
     assert policy.stages_ == one.stages_
 
 
-def test_joint_is_fit_thresholds_of_its_scores():
+@pytest.mark.parametrize("per_class", [False, True])
+def test_joint_is_fit_thresholds_of_its_scores(per_class):
     trace, y = recorded()
     cost = FixedCost([1, 3, 9]).fit(3)
+    policy = ConfidenceThreshold("margin", per_class=per_class).fit(trace, y, cost, 0.05)
     score = np.stack([CONFIDENCES["margin"](trace.proba[:, k]) for k in range(3)], axis=1)
+    if per_class:
+        score = np.stack([policy.exit_score(k, trace.proba) for k in range(3)], axis=1)
     edges = np.broadcast_to(np.array([1, 3, 9]) / 9, (3, 3))
     thresholds, stages = fit_thresholds(score, trace.losses(y), edges, [0.05], np.ones(len(y)))
-    policy = ConfidenceThreshold("margin").fit(trace, y, cost, 0.05)
     np.testing.assert_array_equal(policy.thresholds_, thresholds[0])
     assert policy.stages_ == list(stages[0])
     assert len(policy.stages_) > 1
@@ -520,6 +532,7 @@ def test_joint_is_fit_thresholds_of_its_scores():
     ("params", "match"),
     [
         ({"confidence": "sure"}, "'confidence' parameter"),
+        ({"per_class": "always"}, "'per_class' parameter"),
         ({"tuning": "both"}, "'tuning' parameter"),
         ({"tuning": "per_stage", "epsilon": 1.5}, "'epsilon' parameter"),
         ({"tuning": "per_stage", "epsilon": -0.1}, "'epsilon' parameter"),

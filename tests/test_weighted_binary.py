@@ -233,7 +233,10 @@ def test_useless_stages_are_not_used():
     proba[:, 1] = 1 / 3
     proba[:, 1, 0] += 0.01
     cost = FixedCost([1, 5, 10]).fit(3)
-    policy = WeightedBinary(random_state=0).fit(Trace(proba), y, cost, 0.05)
+    for alpha in (0.02, 0.05, 0.1, 0.5):
+        policy = WeightedBinary(random_state=0).fit(Trace(proba), y, cost, alpha)
+        assert 1 not in policy.stages_
+    policy = WeightedBinary(random_state=0).fit(Trace(proba), y, cost, 0.2)
     assert policy.stages_ == [0, 2]
     same = Trace(trace.proba[:, [0, 0, 0]])
     assert WeightedBinary(random_state=0).fit(same, y, cost, 0.05).stages_ == [0]
@@ -465,8 +468,8 @@ def test_features():
     entropy = -(2 * 0.1 * np.log(0.1) + 0.6 * np.log(0.6) + 0.2 * np.log(0.2)) / np.log(4)
     doubt = np.log(0.4) / np.log(1e-6)
     expected = [
-        [0.6, 0.2, 0.1, 0.4, entropy, doubt, 0, 1, 0.3, 0.7],
-        [1, 0, 0, 1, 0, 1, 0, 0, 0, 0],
+        [0.6, 0.2, 0.1, 0.4, entropy, doubt, 0, 1, 0.3, 0.7, 0, 1, 0, 0],
+        [1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0],
     ]
     np.testing.assert_allclose(X, expected, atol=1e-12)
 
@@ -476,7 +479,12 @@ def test_features_of_a_row_are_its_own(n_classes):
     rng = np.random.default_rng(0)
     proba = rng.dirichlet(np.ones(n_classes), size=(30, 3)).astype(np.float32)
     proba[::2, 1] = np.nan
+    for stage in range(3):
+        columns = 6 + 2 * stage + n_classes
+        assert stage_features(stage, proba[:, : stage + 1]).shape == (30, columns)
     X = stage_features(2, proba)
+    np.testing.assert_array_equal(X[:, -n_classes:].argmax(axis=1), proba[:, 2].argmax(axis=1))
+    np.testing.assert_array_equal(X[:, -n_classes:].sum(axis=1), 1)
     assert np.isfinite(X).all() and X.min() >= 0 and X.max() <= 1 + 1e-6
     np.testing.assert_array_equal(X[5:6], stage_features(2, proba[5:6]))
 

@@ -1,4 +1,4 @@
-"""How far the confidence of each stage can be trusted, drawn."""
+"""How far the score of each stage can be trusted, drawn."""
 
 from typing import NamedTuple
 
@@ -54,14 +54,15 @@ class StageConfidence(NamedTuple):
 
 
 class ConfidenceDisplay:
-    """Accuracy of each stage against its confidence, and who leaves.
+    """Accuracy of each stage against its score, and who leaves.
 
     One panel for each stage that samples get to, about those samples. The
     score is the one that the policy looks at
-    (:meth:`~skcascade.policies.BaseExitPolicy.exit_score`): the confidence, the probability
-    to stop, or else the largest probability. Where that is a probability of being right, a
-    calibrated stage lies on the diagonal. Bars tell how many rows have a score, and how many
-    of them leave; the vertical line is the threshold of policies that have one.
+    (:meth:`~skcascade.policies.BaseExitPolicy.exit_score`): the chance to be right, the
+    confidence, the probability to stop, or else the largest probability. Where that is a
+    probability of being right, a calibrated stage lies on the diagonal. Bars tell how many
+    rows have a score, and how many of them leave; the vertical line is the threshold of
+    policies that have one.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class ConfidenceDisplay:
     >>> cascade = make_cascade(linear, KNeighborsClassifier(3), cv=5, random_state=0).fit(X, y)
     >>> display = ConfidenceDisplay.from_estimator(cascade)
     >>> display.stages[0].accuracy[[0, -1]].round(2)
-    array([0.51, 1.  ])
+    array([0.48, 1.  ])
     >>> bool(display.stages[0].threshold == cascade.policy_.thresholds_[0])
     True
     """

@@ -54,9 +54,9 @@ def cheapest_within(tol, *, score="accuracy", cost="neg_relative_cost"):
     ...     cv=StratifiedKFold(3, shuffle=True, random_state=0),
     ... ).fit(X, y)
     >>> search.cv_results_["mean_test_accuracy"].round(3)
-    array([0.984, 0.976, 0.972])
+    array([0.984, 0.982, 0.974])
     >>> search.cv_results_["mean_test_neg_relative_cost"].round(2)
-    array([-0.48, -0.07, -0.02])
+    array([-0.54, -0.1 , -0.03])
     >>> search.best_params_
     {'alpha': 0.03}
     """

@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._walk import walk
 from ._base import PathPolicy
+from ._chances import chance_right, fit_chances
 from ._confidence import CONFIDENCES
 from ._threshold import cut_places, fit_thresholds
 
@@ -20,13 +21,19 @@ EPSILONS = np.r_[0.0, np.geomspace(1e-3, 1.0, 60)]
 class ConfidenceThreshold(PathPolicy):
     """Leave at the first stage whose confidence reaches its threshold.
 
-    There is nothing to train and no decision function to learn: one number per stage.
+    There is no decision function to learn: one number per stage, and one per stage and
+    class that says how far the stage can be trusted when it names that class.
 
     Parameters
     ----------
     confidence : {"max_proba", "margin", "entropy"}, default="max_proba"
-        What is compared with the threshold: the probability of the most likely class,
-        its lead over the second, or one less the entropy as a share of its maximum.
+        How sure a stage is: the probability of the most likely class, its lead over the
+        second, or one less the entropy as a share of its maximum.
+    per_class : bool or "auto", default="auto"
+        Whether the threshold is for the confidence as it stands (False), or for the chance
+        to be right that it means, given the class the stage names (True): a line in the log
+        odds with an intercept for each class, fitted by penalised likelihood. "auto": with
+        `tuning="joint"`; the rule of [1]_ is for the confidence.
     tuning : {"joint", "per_stage"}, default="joint"
         How thresholds are chosen.
 
@@ -47,9 +54,14 @@ class ConfidenceThreshold(PathPolicy):
     Attributes
     ----------
     thresholds_ : ndarray of shape (n_stages,)
-        A sample leaves at stage k if its confidence is `thresholds_[k]` or more.
+        A sample leaves at stage k if its score is `thresholds_[k]` or more.
     stages_ : list of int
         The stages in use, in order.
+    slopes_ : ndarray of shape (n_stages,) or None
+        Chance to be right at stage k if it names class c: the logistic function of
+        `slopes_[k] * logit(confidence) + intercepts_[k, c]`. None: the score is the
+        confidence.
+    intercepts_ : ndarray of shape (n_stages, n_classes) or None
     epsilon_ : float
         The epsilon used. Only with `tuning="per_stage"`.
 
@@ -70,19 +82,23 @@ class ConfidenceThreshold(PathPolicy):
     ...     ConfidenceThreshold(), trace, np.zeros(100, int), cost=[1, 10], random_state=0
     ... )
     >>> policy.thresholds_.round(2)
-    array([0.75,  inf])
+    array([0.53,  inf])
     >>> np.bincount(walk(trace, policy).exit)
-    array([60, 40])
+    array([80, 20])
     """
 
     _parameter_constraints = {
         "confidence": [StrOptions(set(CONFIDENCES))],
+        "per_class": ["boolean", StrOptions({"auto"})],
         "tuning": [StrOptions({"joint", "per_stage"})],
         "epsilon": [Interval(Real, 0, 1, closed="both"), None],
     }
 
-    def __init__(self, confidence="max_proba", *, tuning="joint", epsilon=None):
+    slopes_ = intercepts_ = None
+
+    def __init__(self, confidence="max_proba", *, per_class="auto", tuning="joint", epsilon=None):
         self.confidence = confidence
+        self.per_class = per_class
         self.tuning = tuning
         self.epsilon = epsilon
 
@@ -101,10 +117,29 @@ class ConfidenceThreshold(PathPolicy):
             )
 
     def _path(self, trace, y, cost, alphas, weight, smooth):
-        stages = range(trace.n_stages)
-        score = np.stack([self.exit_score(k, trace.proba) for k in stages], axis=1)
-        solve = {"joint": self._joint, "per_stage": self._per_stage}[self.tuning]
-        return solve(trace, y, cost, alphas, weight, score, smooth)
+        scored = self._with_chances(trace, trace.losses(y), weight)
+        score = [scored.exit_score(k, trace.proba) for k in range(trace.n_stages)]
+        solve = {"joint": scored._joint, "per_stage": scored._per_stage}[self.tuning]
+        return solve(trace, y, cost, alphas, weight, np.stack(score, axis=1), smooth)
+
+    def _with_chances(self, trace, losses, weight):
+        """A copy that knows what its confidence means, if it is to."""
+        policy = copy(self)
+        policy.slopes_ = policy.intercepts_ = None
+        if self.tuning == "joint" if self.per_class == "auto" else self.per_class:
+            right = _share_right(losses, trace.n_stages - trace.no_answer)
+            lines = [
+                fit_chances(
+                    policy.exit_score(k, trace.proba),
+                    trace.proba[:, k].argmax(axis=1),
+                    right[:, k],
+                    weight,
+                    trace.n_classes,
+                )
+                for k in range(trace.n_stages)
+            ]
+            policy.slopes_, policy.intercepts_ = map(np.array, zip(*lines))
+        return policy
 
     def _joint(self, trace, y, cost, alphas, weight, score, smooth):
         edges = cost.relative(cost.edge_costs_)
@@ -140,7 +175,7 @@ class ConfidenceThreshold(PathPolicy):
         return policy
 
     def exit_mask(self, stage, proba):
-        """Rows whose confidence reaches the threshold of `stage`.
+        """Rows whose score reaches the threshold of `stage`.
 
         Parameters
         ----------
@@ -154,7 +189,7 @@ class ConfidenceThreshold(PathPolicy):
         return self.exit_score(stage, proba) >= self.thresholds_[stage]
 
     def exit_score(self, stage, proba):
-        """Confidence of each row.
+        """Chance of each row to be right, or its confidence.
 
         Parameters
         ----------
@@ -165,10 +200,15 @@ class ConfidenceThreshold(PathPolicy):
         -------
         score : ndarray of shape (n_rows,)
         """
-        return CONFIDENCES[self.confidence](proba[:, stage])
+        seen = proba[:, stage]
+        confidence = CONFIDENCES[self.confidence](seen)
+        if self.slopes_ is None:
+            return confidence
+        line = self.slopes_[stage], self.intercepts_[stage]
+        return chance_right(*line, confidence, seen.argmax(axis=1))
 
     def exit_threshold(self, stage):
-        """The confidence from which rows leave.
+        """The score from which rows leave.
 
         Parameters
         ----------
@@ -179,6 +219,15 @@ class ConfidenceThreshold(PathPolicy):
         threshold : float
         """
         return self.thresholds_[stage]
+
+
+def _share_right(losses, n_answering):
+    """1 where an answer loses as little as any does, 0 where it loses the most."""
+    answering = losses[:, :n_answering]
+    least, most = answering.min(), answering.max()
+    if least == most:  # all are right, or all wrong: whether anything is lost tells which
+        return (losses <= 0).astype(float)
+    return np.clip((most - losses) / (most - least), 0, 1)
 
 
 def per_stage_threshold(score, correct, epsilon, weight):

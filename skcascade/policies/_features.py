@@ -23,7 +23,7 @@ def stage_features(stage, proba):
 
     Returns
     -------
-    features : ndarray of shape (n_rows, 6 + 2 * stage), float64
+    features : ndarray of shape (n_rows, 6 + 2 * stage + n_classes), float64
         All in [0, 1], and finite whatever was skipped:
 
         - the three largest probabilities (0 where there are fewer classes);
@@ -33,7 +33,9 @@ def stage_features(stage, proba):
           1 for one millionth or less: nets tell a sure answer from a surer one far
           beyond the second digit;
         - for each earlier stage: whether its answer is the same (1 or 0), and the
-          probability it gave to the answer of `stage`. Both are 0 if it was skipped.
+          probability it gave to the answer of `stage`. Both are 0 if it was skipped;
+        - for each class, whether it is the answer: one class is announced too boldly,
+          another is hard for every stage.
     """
     here = proba[:, stage].astype(float)
     n_rows, n_classes = here.shape
@@ -45,4 +47,5 @@ def stage_features(stage, proba):
     answer = here.argmax(axis=1)
     share = np.nan_to_num(proba[np.arange(n_rows), :stage, answer])
     same = (proba[:, :stage].argmax(axis=2) == answer[:, np.newaxis]) & (share > 0)
-    return np.column_stack([top, top[:, 0] - top[:, 1], entropy, doubt, same, share])
+    answers = answer[:, np.newaxis] == np.arange(n_classes)
+    return np.column_stack([top, top[:, 0] - top[:, 1], entropy, doubt, same, share, answers])
