@@ -2,7 +2,11 @@
 
 #: Name of each benchmark (its module) -> what it measures.
 BENCHMARKS = {
-    "tables": "cost and accuracy drop on recorded tables of commercial services",
+    "papers": "the three papers' experiments on CIFAR-10 and Fashion-MNIST",
+    "policies": "every policy on every recorded table: dials, curves, paired comparison",
+    "peers": "published rules and other packages at the same targets, and where ours is dearer",
+    "runtime": "growth of tuning time and memory with rows, stages and classes; all ratios",
+    "ablations": "what each part of a policy is worth: tuning, pruning, features, gradients",
     "walk_overhead": "predict_proba on many rows against the bare members",
     "one_row": "predict_proba on one row against the first member alone",
     "network_selection": "learnt rules that may skip stages, against the chain and thresholds",

@@ -96,3 +96,11 @@ class Draw(NamedTuple):
 def standard_error(values):
     """Of the mean over draws (which share rows, so it is a lower bound)."""
     return values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+
+
+def cost_at(points, drops):
+    """Cost at each of `drops`, on the line through points (drop, cost); NaN if out of reach."""
+    drop, cost = points[np.argsort(points[:, 1])].T
+    drop = np.minimum.accumulate(drop)  # paying more for less is nobody's choice
+    at = np.interp(drops, drop[::-1], cost[::-1])
+    return np.where(drop[-1] <= np.asarray(drops), at, np.nan)

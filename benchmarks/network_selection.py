@@ -15,6 +15,7 @@ from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold, WeightedBinary
 
 from ._data import recorded_nets, recorded_table, split
+from ._draws import cost_at, standard_error
 from ._report import seeds, verdict
 from ._timing import timed
 
@@ -75,16 +76,8 @@ def one_split(table, policy, n_rows, seed):
     return {
         "seconds": seconds,
         "dialled": np.array([judged[i] for i in dialled]),
-        "equal": cost_at(np.array([judged[i] for i in front])),
+        "equal": cost_at(np.array([judged[i] for i in front]), DROPS),
     }
-
-
-def cost_at(front):
-    """Cost at each of DROPS, on the line through points (drop, cost); NaN if out of reach."""
-    drop, cost = front[np.argsort(front[:, 1])].T
-    drop = np.minimum.accumulate(drop)  # paying more for less is nobody's choice
-    at = np.interp(DROPS, drop[::-1], cost[::-1])
-    return np.where(drop[-1] <= np.array(DROPS), at, np.nan)
 
 
 def summary(table, name, results, n_rows):
@@ -121,11 +114,6 @@ def no_dearer(more):
 def mean_and_error(values, sign=""):
     """In words."""
     return f"{values.mean():{sign}.4f} +- {standard_error(values):.4f}" if len(values) else "-"
-
-
-def standard_error(values):
-    """Of the mean over splits (which share rows, so it is a lower bound)."""
-    return values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
 
 
 def judge(table, rows, policy, prices):

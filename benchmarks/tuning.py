@@ -9,14 +9,16 @@ would choose is played on the fresh rows, and our accuracy at the very cost it h
 off the line through our candidates (those on our Pareto front of the tuning rows).
 """
 
+from importlib.util import find_spec
+
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skcascade import fit_policy, walk
 from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold
 
 from ._data import recorded_table, split, thresholds
+from ._packages import scikit_fallback_search
 from ._report import seeds, verdict
 from ._timing import timed
 
@@ -113,38 +115,14 @@ def play(table, rows, policy):
     return prices.path_cost(way.visited).mean(), accuracy
 
 
-class Recorded(ClassifierMixin, BaseEstimator):
-    """A member that returns recorded probabilities; its X are row numbers, of shape (n, 1)."""
-
-    def __init__(self, proba):
-        self.proba = proba
-        self.classes_ = np.arange(proba.shape[1])
-
-    def fit(self, X, y):
-        """Nothing to fit."""
-        return self
-
-    def predict_proba(self, X):
-        """Recorded rows."""
-        return self.proba[X[:, 0]]
-
-    def __sklearn_clone__(self):
-        return self
-
-
 def scikit_fallback(table, rows):
     """Its search over the default grid, fitted."""
-    try:
-        from skfb.ensemble import ThresholdCascadeClassifierCV
-    except ImportError:
+    if find_spec("skfb") is None:
         raise SystemExit(
             "This benchmark needs scikit-fallback, best in an environment of its own:"
             " python -m pip install scikit-fallback==0.2"
-        ) from None
-    proba = table.trace.proba[rows]
-    members = [Recorded(proba[:, k].copy()) for k in range(proba.shape[1])]
-    search = ThresholdCascadeClassifierCV(members, costs=np.cumsum(table.price))
-    return search.fit(np.arange(len(rows))[:, np.newaxis], table.y[rows])
+        )
+    return scikit_fallback_search(table.trace.rows(rows), table.y[rows], table.price)
 
 
 def choices(theirs):

@@ -2,7 +2,11 @@
 
 import os
 import re
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 # The gallery runs torch: threads that wait must not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -13,6 +17,8 @@ copyright = f"2026, {author}"
 release = version = installed_version("skcascade")
 
 extensions = [
+    "benchmark_results",
+    "matplotlib.sphinxext.plot_directive",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
@@ -61,6 +67,10 @@ if os.environ.get("SKCASCADE_INTERSPHINX"):
         "torch": ("https://docs.pytorch.org/docs/stable", None),
     }
 
+# Figures of benchmarks, drawn of their results by functions of `_ext/benchmark_results.py`.
+plot_formats = [("png", 120)]
+plot_include_source = plot_html_show_source_link = plot_html_show_formats = False
+
 # Examples that train for minutes are shown; they are run only on demand.
 slow_examples = "" if os.environ.get("SKCASCADE_SLOW_EXAMPLES") else "(?!fashion_mnist)"
 sphinx_gallery_conf = {
@@ -84,8 +94,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-pages_without_neighbours = ["architecture", "changelog", "glossary", "install", "quickstart"]
-html_sidebars = {page: [] for page in pages_without_neighbours}
+without_neighbours = "architecture", "benchmarks", "changelog", "glossary", "install", "quickstart"
+html_sidebars = {page: [] for page in without_neighbours}
 
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -1,0 +1,155 @@
+"""What the nets of the papers' experiments say of images: made by training, kept in files.
+
+A file holds log-probabilities (float16) of the 5,000 held-out and the 10,000 test images of a set,
+for three variants of stages: "members" as trained one by one, "joint" as trained together after
+that, "exits" of the largest member with two more exits.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from skcascade import Trace
+from skcascade.costs import BaseCostModel, FixedCost
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+class Plan(NamedTuple):
+    """What is trained on a set of images.
+
+    Attributes
+    ----------
+    sizes : tuple of (int, int)
+        Depth and width of each member.
+    epochs, full_epochs : int
+        Of the members, on a CPU and where there is time.
+    more_epochs : int
+        Of joint training, and of each exit that is added.
+    n_train : int or None
+        Images to train on; None: all that are not held out.
+    """
+
+    sizes: tuple
+    epochs: int
+    full_epochs: int
+    more_epochs: int = 3
+    n_train: int | None = None
+
+
+PLANS = {
+    "cifar10": Plan(((8, 16), (20, 16), (32, 16), (56, 16), (110, 16)), 20, 160),
+    "fashion_mnist": Plan(((8, 4), (8, 16), (20, 16)), 8, 160),
+}
+
+
+class Recorded(NamedTuple):
+    """Stages recorded on images to tune on, and on images to judge by.
+
+    Attributes
+    ----------
+    names : list of str
+    tune, y : Trace, ndarray of shape (n_images,)
+        Held-out images that joint training has not looked at.
+    test, y_test : Trace, ndarray of shape (n_test,)
+    prices : FixedCost
+        Fitted; in MACs.
+    """
+
+    names: list
+    tune: Trace
+    y: np.ndarray
+    test: Trace
+    y_test: np.ndarray
+    prices: BaseCostModel
+
+    def stages(self, chosen):
+        """The same with some of the stages only; they must be members of their own."""
+        tune, test = (trace.of_stages(chosen) for trace in (self.tune, self.test))
+        prices = FixedCost(self.prices.edge_costs_[0, chosen]).fit(tune)
+        return self._replace(
+            names=[self.names[k] for k in chosen], tune=tune, test=test, prices=prices
+        )
+
+
+def load(name, variant, seed, full=False):
+    """A :class:`Recorded`; None if it was not recorded."""
+    found = _read(_path(name, seed, full))
+    if f"{variant}_test" not in found:
+        return None
+    tune, test = (_trace(found[f"{variant}_{part}"]) for part in ("held_out", "test"))
+    rest = np.arange(len(tune.proba) // 2, len(tune.proba))
+    prices = FixedCost(found[f"{variant}_macs"]).fit(tune)
+    names = [str(stage) for stage in found[f"{variant}_names"]]
+    y, y_test = found["y_held_out"].astype(int), found["y_test"].astype(int)
+    return Recorded(names, tune.rows(rest), y[rest], test, y_test, prices)
+
+
+def _trace(log_proba):
+    return Trace(softmax(log_proba.astype(np.float32), axis=2))
+
+
+def _path(name, seed, full):
+    return RECORDED / f"{name}{'-full' if full else ''}-{seed}.npz"
+
+
+def _read(path):
+    if not path.exists():
+        return {}
+    with np.load(path) as data:
+        return dict(data)
+
+
+def train_and_record(name, seed, args):
+    """Train what is not recorded yet, and record it, variant by variant.
+
+    Parameters
+    ----------
+    name : str
+    seed : int
+    args : Namespace
+        With `full`, `epochs`, `depths`, `device`, `compiled` and `cache`.
+    """
+    from . import _training as training
+    from ._images import image_set
+
+    plan, path = PLANS[name], _path(name, seed, args.full)
+    epochs = args.epochs or (plan.full_epochs if args.full else plan.epochs)
+    data, where = image_set(name, plan.n_train), {"seed": seed, "device": args.device}
+    nets = {
+        f"resnet{depth}x{width}": training.train(
+            data, (depth, width), epochs, args.cache, compiled=args.compiled, **where
+        )
+        for depth, width in plan.sizes
+        if args.depths is None or depth in args.depths
+    }
+    if len(nets) < len(plan.sizes):
+        return
+    members = training.stages_of(**nets)
+    variants = {
+        "members": lambda: members,
+        "exits": lambda: training.stages_of(
+            net=training.with_exits(
+                nets[members.names[-1]], plan.sizes[-1], data, plan.more_epochs, **where
+            )
+        ),
+        "joint": lambda: training.jointly(members, data, plan.more_epochs, **where),
+    }
+    for variant, make in variants.items():
+        found = _read(path)
+        if f"{variant}_test" not in found:
+            stages = make()
+            new = training.recorded(stages, data) | {"names": stages.names}
+            found |= {f"{variant}_{key}": value for key, value in new.items()}
+            found |= {"y_held_out": data.held_out.y, "y_test": data.test.y, "epochs": epochs}
+            path.parent.mkdir(exist_ok=True)
+            np.savez_compressed(path, **_small(found))
+
+
+def _small(found):
+    """Classes need no more than a byte."""
+    return {
+        key: value.astype(np.uint8) if key[:2] == "y_" else value for key, value in found.items()
+    }

@@ -1,0 +1,201 @@
+"""The three papers' experiments on JPEG CIFAR-10 and Fashion-MNIST.
+
+1. Guan et al.: a cascade of members of growing cost, as trained one by one and as trained jointly.
+2. Berestizshevsky & Even: three exits of the largest member, the rule of each exit on its own.
+3. Bolukbasi et al.: learnt rules, for those exits, and for selection among three members.
+
+What the nets say of held-out and test images is in `benchmarks/recorded`; from there on all takes
+minutes. `--train` trains what is missing there, each net from its last checkpoint in `--cache`
+on; `--full` does so for as many epochs as the papers, for which it wants `--device cuda`.
+
+Costs are MACs and cumulative. Policies are tuned on the second half of the 5,000 held-out images;
+the first half validates joint training. Drops are measured against the last stage, on the 10,000
+test images. Numbers are the mean and the standard deviation over draws: of 80 % of the images
+tuned on, and of as many test images as there are, with replacement. That nets trained again
+would differ is in them only where a line has several seeds.
+
+"Dialled" points are chosen on held-out images. What is "read off" lies on the curve of the
+test images themselves, as published figures do.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skcascade._operating_point import OperatingPoint
+from skcascade._search import Search, way_of
+from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
+
+from ._draws import cost_at
+from ._recorded import PLANS, load, train_and_record
+from ._report import seeds, verdict
+
+#: Largest share of the MACs at the last member's error (Guan et al., CIFAR-10).
+JOINT_COST = 0.1816
+#: Share of the MACs at a drop of 0.4 points (Berestizshevsky & Even, CIFAR-10, epsilon 1 %).
+EXITS_COST = 1 - 0.274
+#: The same at a drop of a point (Bolukbasi et al., ImageNet, top 5).
+SELECTION_COST = 1 / 2.8
+EPSILONS = 0.01, 0.02, 0.04
+#: Dials, and drops at which costs are read off.
+DROPS = np.array([0.0, 0.004, 0.01, 0.02])
+#: Policies of all cascades; those that take long come last.
+POLICIES = {
+    "threshold": ConfidenceThreshold(),
+    "threshold, bare": ConfidenceThreshold(per_class=False),
+    "heads": Reinforce("exact", random_state=0),
+    "weighted": WeightedBinary(random_state=0),
+}
+N_QUICK = 2
+
+
+def add_arguments(parser):
+    """Options of this benchmark."""
+    parser.add_argument("--sets", nargs="+", default=list(PLANS), choices=list(PLANS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the nets")
+    parser.add_argument("--draws", type=int, help="of images, for each seed (default 20, quick 2)")
+    parser.add_argument("--train", action="store_true", help="train and record what is missing")
+    parser.add_argument("--depths", nargs="+", type=int, help="train these members only")
+    parser.add_argument("--epochs", type=int, help="of the members' own training")
+    parser.add_argument("--full", action="store_true", help="as many epochs as the papers")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compiled", action="store_true", help="train with torch.compile")
+    parser.add_argument("--cache", default="benchmark-cache", help="folder of checkpoints")
+
+
+def run(args):
+    """The lines of each method, for each set of images that is recorded."""
+    n_draws = args.draws or (2 if args.quick else 20)
+    policies = dict(list(POLICIES.items())[: N_QUICK if args.quick else None])
+    for name in args.sets:
+        for seed in args.seeds if args.train else []:
+            train_and_record(name, seed, args)
+        for variant, methods in METHODS.items():
+            found = [load(name, variant, seed, args.full) for seed in args.seeds]
+            found = [one for one in found if one is not None]
+            for method in methods if found else []:
+                for line in method(found, n_draws, policies):
+                    start = {"data": name, "stages": variant, "nets": seeds(len(found))}
+                    yield start | {"draws": n_draws * len(found)} | line
+
+
+def alone(found, n_draws, policies):
+    """Error and cost of every stage."""
+    for k, stage in enumerate(found[0].names):
+        errors = np.array([one.test.losses(one.y_test)[:, k].mean() for one in found])
+        macs = found[0].prices.edge_costs_[0]
+        yield {
+            "stage": stage,
+            "error": percent(errors),
+            "million MACs": float(macs[k] / 1e6),
+            "share": float(macs[k] / macs[-1]),
+            "_error": errors.tolist(),
+        }
+
+
+def cascade(found, n_draws, policies):
+    """Method 1: what a cascade costs that errs no more than its last member."""
+    for name, policy in policies.items():
+        yield summary(name, play(policy, found, n_draws), drop=0.0, asked=JOINT_COST)
+
+
+def exits(found, n_draws, policies):
+    """Method 2: the rule of each exit on its own, for each epsilon, beside the joint rules."""
+    joint = play(policies["threshold"], found, n_draws)
+    for epsilon in EPSILONS:
+        rule = ConfidenceThreshold(tuning="per_stage", epsilon=epsilon)
+        played = play(rule, found, n_draws)
+        drop, cost = np.array([one.dialled[0] for one in played]).T
+        at_equal = np.array([cost_at(one.points, [d])[0] for one, d in zip(joint, drop)])
+        yield {
+            "policy": f"per stage, epsilon {epsilon:g}",
+            "drop": percent(drop),
+            "MACs": percent(cost),
+            "joint rule at that drop": percent(at_equal),
+            "within reach": float(np.isfinite(at_equal).mean()),
+            "_drop": float(drop.mean()),
+            "_cost": float(cost.mean()),
+        }
+    for name, policy in policies.items():
+        yield summary(name, play(policy, found, n_draws), drop=0.004, asked=EXITS_COST)
+
+
+def selection(found, n_draws, policies):
+    """Method 3 among three members of very different cost: the first, the middle, the last."""
+    last = len(found[0].names) - 1
+    three = [one.stages([0, last // 2, last]) for one in found]
+    rules = {"threshold": policies["threshold"]}
+    if "weighted" in policies:
+        rules["weighted, skip"] = WeightedBinary(skip=True, random_state=0)
+    for name, policy in rules.items():
+        line = summary(name, play(policy, three, n_draws), drop=0.01, asked=SELECTION_COST)
+        yield {"among": " ".join(three[0].names)} | line
+
+
+METHODS = {
+    "members": [alone, cascade, selection],
+    "joint": [alone, cascade],
+    "exits": [alone, exits],
+}
+
+
+class Played(NamedTuple):
+    """One draw: drop and relative cost at each dial, and of the candidates on the front."""
+
+    dialled: np.ndarray
+    points: np.ndarray
+
+
+def play(policy, found, n_draws):
+    """A :class:`Played` for each draw of each recording."""
+    return [one_draw(policy, one, seed) for one in found for seed in range(n_draws)]
+
+
+def one_draw(policy, one, seed):
+    """Tune on some of the held-out images, judge on a resample of the test images."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(one.y))[: int(0.8 * len(one.y))]
+    drawn = rng.integers(len(one.y_test), size=len(one.y_test))
+    search = Search.run(policy, one.tune.rows(rows), one.y[rows], one.prices, random_state=seed)
+    losses = one.test.losses(one.y_test)
+    judged = []
+    for candidate in search.policies:
+        lost, paid, _ = way_of(one.test, candidate, losses, one.prices)
+        drop = (lost - losses[:, -1])[drawn].mean()
+        judged.append((drop, one.prices.relative(paid[drawn]).mean()))
+    judged = np.array(judged)
+    dials = [OperatingPoint(max_accuracy_drop=drop) for drop in DROPS]
+    chosen = [dial.choose(search.curve) if policy.tunable else 0 for dial in dials]
+    return Played(judged[chosen], judged[search.curve.pareto()])
+
+
+def summary(policy, played, drop, asked):
+    """The line of a policy; what is asked for is a cost at `drop`."""
+    dialled = np.array([one.dialled for one in played])
+    read_off = np.array([cost_at(one.points, DROPS) for one in played])
+    at = list(DROPS).index(drop)
+    reached = read_off[~np.isnan(read_off[:, at]), at]
+    return {
+        "policy": policy,
+        **{f"dial {d:g}: drop, MACs": both(dialled[:, i]) for i, d in enumerate(DROPS)},
+        **{f"read off at {d:g}": percent(read_off[:, i]) for i, d in enumerate(DROPS)},
+        "asked": asked,
+        "met": verdict(reached.mean(), asked) if len(reached) else "-",
+        "within reach": len(reached) / len(played),
+        "_dialled": dialled.mean(axis=0).tolist(),
+        "_mean": float(reached.mean()) if len(reached) else None,
+        "_points": played[0].points.tolist(),
+    }
+
+
+def both(pairs):
+    """Drop and cost, in words."""
+    return ", ".join(percent(column) for column in pairs.T)
+
+
+def percent(values):
+    """Mean and standard deviation in percent, of what is there."""
+    values = 100 * values[~np.isnan(values)]
+    if not len(values):
+        return "-"
+    return f"{values.mean():.2f}" + (f" +- {values.std(ddof=1):.2f}" if len(values) > 1 else "")

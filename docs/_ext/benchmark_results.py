@@ -1,0 +1,316 @@
+"""Tables and figures of docs/benchmarks.rst, made of the files in benchmarks/results.
+
+`.. benchmark-table:: NAME` is the table that the function NAME gives: a list of rows of cells, the
+first of them the heading. Figures are functions, too, which the plot directive calls.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+#: Name of a table of recorded answers -> what it is called on the page, in this order.
+DATA = {
+    "expw": "expw",
+    "ferplus": "ferplus",
+    "yelp": "yelp",
+    "command": "command",
+    "digit": "digit",
+    "waimai": "waimai",
+    "cifar10": "nets",
+    "resnets_test_jpeg": "ResNets",
+    "digits": "digits (sim.)",
+}
+SHOWN = 0.01
+
+
+@cache
+def results(name):
+    """The rows of a benchmark."""
+    return json.loads((RESULTS / f"{name}.json").read_text())["results"]
+
+
+def provenance(name):
+    """How a file was made: a table of one row."""
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
+    return [
+        ["command", "date", "versions"],
+        [f"``{record['command']}``", record["date"][:10], versions],
+    ]
+
+
+def grid(rows, row, column, cell, corner=""):
+    """Rows of results as a table with a line for each `row` and a column for each `column`."""
+    found = {(one[row], one[column]): cell(one) for one in rows}
+    lines = list(dict.fromkeys(one[row] for one in rows))
+    columns = [key for key in DATA if any(key == c for _, c in found)] or list(
+        dict.fromkeys(one[column] for one in rows)
+    )
+    heading = [corner, *(DATA.get(key, str(key)) for key in columns)]
+    return [
+        heading,
+        *([DATA.get(k, str(k)), *(found.get((k, c), "") for c in columns)] for k in lines),
+    ]
+
+
+# Peers -------------------------------------------------------------------------------
+
+
+def where_dearer():
+    """Peers that are cheaper than the default at equal drop, on average over draws."""
+    rows = [
+        [DATA[one["data"]], one["against"], one["ours dearer at"], one["at worst"]]
+        for one in results("peers")
+        if "against" in one and one["ours dearer at"] != "none"
+        if one["against"] != "ours, certified"
+    ]
+    return [["table", "cheaper", "at its targets", "by (relative cost)"], *rows]
+
+
+def peers_at_a_point():
+    """Relative cost and drop of every peer at one target."""
+    rows = [one for one in results("peers") if one.get("target") == SHOWN]
+    return grid(rows, "peer", "data", _cost_and_drop("cost", "drop"), f"target {SHOWN}")
+
+
+def peers_violations():
+    """Share of draws above the target, mean over the tables, and seconds to tune."""
+    points = [one for one in results("peers") if "target" in one]
+    targets = sorted({one["target"] for one in points})
+    lines = []
+    for peer in dict.fromkeys(one["peer"] for one in points):
+        mine = [one for one in points if one["peer"] == peer]
+        shares = [_mean(one["draws above"] for one in mine if one["target"] == t) for t in targets]
+        seconds = _median(one["seconds"] for one in mine)
+        lines.append([peer, *(f"{share:.0%}" for share in shares), f"{seconds:.2g}"])
+    return [["draws above the target of", *map(str, targets), "seconds"], *lines]
+
+
+def peers_limits():
+    """What each peer cannot do."""
+    rows = [one for one in results("peers") if "what it cannot do" in one]
+    return [["peer", "cannot"], *([one["peer"], one["what it cannot do"]] for one in rows)]
+
+
+def peers_figure():
+    """Drop and relative cost of ours and of published rules, a panel for each table."""
+    import matplotlib.pyplot as plt
+
+    points = [one for one in results("peers") if "target" in one]
+    tables = [name for name in DATA if any(one["data"] == name for one in points)]
+    figure, axes = plt.subplots(3, 3, figsize=(9, 8), layout="constrained")
+    for ax, table in zip(axes.flat, tables):
+        for peer in dict.fromkeys(one["peer"] for one in points):
+            mine = [one for one in points if one["data"] == table and one["peer"] == peer]
+            drop, cost = [100 * one["drop"] for one in mine], [one["cost"] for one in mine]
+            style = {"color": "C3", "lw": 2.5, "zorder": 9} if peer == "ours" else {"lw": 1}
+            ax.plot(drop, cost, "o-", ms=3, label=peer, **style)
+        ax.set(title=DATA[table], xlim=(-1.5, 3), ylim=(0, 1.25))
+    figure.supxlabel("accuracy lost against the best stage (points)")
+    figure.supylabel("relative cost")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+
+
+# Policies ----------------------------------------------------------------------------
+
+
+def policies_at_a_point():
+    """Relative cost and drop of every policy at one target."""
+    rows = [one for one in results("policies") if one.get("max drop") == SHOWN]
+    cell = _cost_and_drop("mean cost", "mean drop")
+    return grid(rows, "policy", "data", cell, f"max_accuracy_drop={SHOWN}")
+
+
+def policies_over_target():
+    """Share of draws above the target."""
+    rows = [one for one in results("policies") if one["part"] == "dial"]
+    targets = sorted({one["max drop"] for one in rows})
+    lines = []
+    for policy in dict.fromkeys(one["policy"] for one in rows):
+        mine = [one for one in rows if one["policy"] == policy]
+        shares = [
+            _mean(one["over target"] for one in mine if one["max drop"] == t) for t in targets
+        ]
+        lines.append([policy, *(f"{share:.0%}" for share in shares)])
+    return [["max_accuracy_drop", *map(str, targets)], *lines]
+
+
+def policies_areas():
+    """Area of every policy between those of a coin toss and the oracle."""
+    rows = [one for one in results("policies") if one["part"] == "curve"]
+    table = grid(rows, "policy", "data", lambda one: f"{one['mean line']:.2f}", "area (points)")
+    first = {one["data"]: one for one in rows}
+    for name in ("coin toss", "oracle"):
+        table.append([f"*{name}*", *(f"{first[key][name]:.2f}" for key in DATA if key in first)])
+    return table
+
+
+def policies_against_default():
+    """Mean difference in area to the default policy, with its error and p-value."""
+    rows = [one for one in results("policies") if "mean more line" in one]
+
+    def cell(one):
+        p = one["p line"]
+        stars = "" if p is None or p > 0.05 else "\\*" if p > 0.001 else "\\*\\*"
+        return f"{one['mean more line']:+.2f} ± {one['more line error']:.2f}{stars}"
+
+    return grid(rows, "policy", "data", cell, "area gained")
+
+
+# Ablations ---------------------------------------------------------------------------
+
+
+def ablations():
+    """Area gained by each variant, mean over the tables."""
+    rows = [one for one in results("ablations") if "tables" in one]
+    lines = []
+    for one in rows:
+        default = next(key for key in one if key.startswith("gained on "))
+        gained = f"{one[default]:+.2f} ± {one['standard error']:.2f}"
+        lines.append(
+            [one["part"], one["variant"], default[10:], gained, f"{one['better']} / {one['worse']}"]
+        )
+    return [["part", "variant", "against", "area gained", "tables better / worse"], *lines]
+
+
+def cross_fitting():
+    """Operating points chosen on the cross-fitted curve and on the apparent one."""
+    rows = [one for one in results("ablations") if one["part"] == "cross-fitting"]
+    lines = []
+    for key in dict.fromkeys((one["policy"], one["target"]) for one in rows):
+        mine = [one for one in rows if (one["policy"], one["target"]) == key]
+        cells = []
+        for kind in ("cross-fitted", "apparent"):
+            over, cost = (
+                _mean(one[f"{kind}: {what}"] for one in mine) for what in ("over", "cost")
+            )
+            cells += [f"{over:.0%}", f"{cost:.3f}"]
+        lines.append([*map(str, key), *cells])
+    heading = ["policy", "target", "over: cross-fitted", "cost", "over: apparent", "cost"]
+    return [heading, *lines]
+
+
+# Runtime -----------------------------------------------------------------------------
+
+
+def exponents():
+    """Growth exponents."""
+    rows = [one for one in results("runtime") if "slope" in one]
+    keys = "exponent of", "what", "against", "range", "exponent", "at most", "met"
+    return [list(keys), *([str(one[key]) for key in keys] for one in rows)]
+
+
+def growth_figure():
+    """Seconds and memory against rows, stages and classes."""
+    import matplotlib.pyplot as plt
+
+    points = [one for one in results("runtime") if "runs" in one]
+    axes_of = list(dict.fromkeys(one["against"] for one in points))
+    _, axes = plt.subplots(
+        2, len(axes_of), figsize=(9, 5.5), layout="constrained", sharex="col", sharey="row"
+    )
+    for column, against in zip(axes.T, axes_of):
+        for what in dict.fromkeys(one["what"] for one in points):
+            mine = [one for one in points if (one["what"], one["against"]) == (what, against)]
+            size = [one["size"] for one in mine]
+            column[0].loglog(size, [one["seconds"] for one in mine], "o-", ms=3, label=what)
+            column[1].loglog(size, [one["beyond it MB"] for one in mine], "o-", ms=3)
+        column[1].set_xlabel(against)
+    axes[0, 0].set_ylabel("seconds")
+    axes[1, 0].set_ylabel("memory beyond the trace (MB)")
+    axes[0, 0].legend(frameon=False)
+
+
+def ratios():
+    """The ratios of the foundations."""
+    rows = [one for one in results("runtime") if "ratio of" in one]
+    keys = "ratio of", "with", "ratio", "asked", "met"
+
+    def cell(value):
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    return [list(keys), *([cell(one[key]) for key in keys] for one in rows)]
+
+
+# Papers ------------------------------------------------------------------------------
+
+
+def papers_alone():
+    """Error and cost of every stage."""
+    rows = [one for one in results("papers") if "million MACs" in one]
+    lines = [
+        [one["data"], one["stages"], one["stage"], one["error"], f"{one['million MACs']:.1f}"]
+        + [f"{one['share']:.1%}"]
+        for one in rows
+    ]
+    return [["images", "stages", "stage", "error (%)", "million MACs", "share"], *lines]
+
+
+def papers_points():
+    """Dialled and read-off costs of every cascade."""
+    rows = [one for one in results("papers") if "points" in one]
+    lines = []
+    for one in rows:
+        read_off = [one[key] for key in one if key.startswith("read off")]
+        dialled = next(one[key] for key in one if key.startswith("dial 0:"))
+        asked = f"{100 * one['asked']:.1f}" if "asked" in one else "-"
+        among = one.get("among", one["stages"])
+        lines.append([one["data"], among, one["policy"], dialled, *read_off, asked])
+    drops = [key.split()[-1] for key in rows[0] if key.startswith("read off")] if rows else []
+    heading = ["images", "stages", "policy", "dialled at 0: drop, MACs (%)"]
+    return [[*heading, *(f"MACs (%) at {drop}" for drop in drops), "published"], *lines]
+
+
+def papers_epsilon():
+    """The rule of each exit on its own, beside the joint rule."""
+    rows = [one for one in results("papers") if "joint rule at that drop" in one]
+    keys = "data", "policy", "drop", "MACs", "joint rule at that drop"
+    return [list(keys), *([one[key] for key in keys] for one in rows)]
+
+
+# The directive -----------------------------------------------------------------------
+
+
+def _cost_and_drop(cost, drop):
+    return lambda one: f"{one[cost]:.3f} ({100 * one[drop]:+.2f})"
+
+
+def _mean(values):
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def _median(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+
+
+class BenchmarkTable(Directive):
+    """A table of results: the name of a function of this module, and what it is called with."""
+
+    required_arguments = 1
+    optional_arguments = 1
+
+    def run(self):
+        """Parse the rows as a csv-table."""
+        name, *given = self.arguments
+        rows = globals()[name](*given)
+        cells = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
+        lines = [".. csv-table::", "   :header-rows: 1", "   :class: benchmark", ""]
+        lines += [f"   {line}" for line in cells]
+        self.state.document.settings.record_dependencies.add(str(RESULTS))
+        node = nodes.Element()
+        self.state.nested_parse(StringList(lines, source=__file__), self.content_offset, node)
+        return node.children
+
+
+def setup(app):
+    """Register the directive."""
+    app.add_directive("benchmark-table", BenchmarkTable)
+    return {"parallel_read_safe": True}
