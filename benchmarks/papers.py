@@ -89,7 +89,7 @@ def alone(found, n_draws, policies):
             "error": percent(errors),
             "million MACs": float(macs[k] / 1e6),
             "share": float(macs[k] / macs[-1]),
-            "_error": errors.tolist(),
+            "_errors": errors.tolist(),
         }
 
 
@@ -113,8 +113,8 @@ def exits(found, n_draws, policies):
             "MACs": percent(cost),
             "joint rule at that drop": percent(at_equal),
             "within reach": float(np.isfinite(at_equal).mean()),
-            "_drop": float(drop.mean()),
-            "_cost": float(cost.mean()),
+            "_mean drop": float(drop.mean()),
+            "_mean cost": float(cost.mean()),
         }
     for name, policy in policies.items():
         yield summary(name, play(policy, found, n_draws), drop=0.004, asked=EXITS_COST)

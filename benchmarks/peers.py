@@ -170,7 +170,7 @@ def points(table, name, found, n_rows):
             "seeds": seeds(len(drop)),
             "target": targets[i],
             "relative cost": f"{cost.mean():.4f} +- {standard_error(cost):.4f}",
-            "drop": f"{drop.mean():+.5f} +- {standard_error(drop):.5f}",
+            "accuracy drop": f"{drop.mean():+.5f} +- {standard_error(drop):.5f}",
             "draws above": float(np.mean(drop > targets[i] + 1e-12)),
             "seconds": float(np.median(all_seconds[:, i])),
             "_cost": float(cost.mean()),

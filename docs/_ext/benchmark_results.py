@@ -291,6 +291,10 @@ def _median(values):
     return values[len(values) // 2]
 
 
+def _quoted(cell):
+    return cell.replace("+-", "±").replace('"', '""')
+
+
 class BenchmarkTable(Directive):
     """A table of results: the name of a function of this module, and what it is called with."""
 
@@ -301,7 +305,7 @@ class BenchmarkTable(Directive):
         """Parse the rows as a csv-table."""
         name, *given = self.arguments
         rows = globals()[name](*given)
-        cells = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
+        cells = [",".join(f'"{_quoted(cell)}"' for cell in row) for row in rows]
         lines = [".. csv-table::", "   :header-rows: 1", "   :class: benchmark", ""]
         lines += [f"   {line}" for line in cells]
         self.state.document.settings.record_dependencies.add(str(RESULTS))
