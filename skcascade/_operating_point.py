@@ -82,13 +82,13 @@ class OperatingPoint(NamedTuple):
         """
         accuracy, cost = curve.accuracy, curve.relative_cost
         if self.alpha is not None:
-            return _first_least(1 - accuracy + self.alpha * cost, cost)
+            return _least(1 - accuracy + self.alpha * cost, cost)
         if self.max_cost is not None:
             self.choose_stage(curve)
             affordable = cost <= self.max_cost + 1e-12
-            return _first_least(np.where(affordable, 1 - accuracy, np.inf), cost)
+            return _least(np.where(affordable, 1 - accuracy, np.inf), cost)
         enough = accuracy >= self._floor(curve) - 1e-12
-        return _first_least(np.where(enough, cost, np.inf), -accuracy)
+        return _least(np.where(enough, cost, np.inf), -accuracy)
 
     def misses(self, curve, index):
         """Whether point `index` of `curve` does not keep the bound."""
@@ -126,7 +126,10 @@ class OperatingPoint(NamedTuple):
         return int(np.argmax(np.where(affordable, curve.stage_accuracy, -np.inf)))
 
 
-def _first_least(value, tie):
-    """Index of the least `value`, by `tie` among equals."""
+def _least(value, tie):
+    """Index of the least `value`, by `tie` among equals; of equals in both the last.
+
+    Stages alone are the last candidates: what one of them does needs no cascade.
+    """
     equal = np.flatnonzero(value <= value.min() + 1e-12)
-    return int(equal[np.argmin(tie[equal])])
+    return int(equal[tie[equal] <= tie[equal].min() + 1e-12][-1])
