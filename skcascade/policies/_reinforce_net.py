@@ -14,21 +14,22 @@ __all__ = ["Anneal", "Heads", "criterion_params", "fit_heads", "states"]
 
 #: Log-odds of the most likely class are cut off here.
 MAX_ODDS = 15.0
-#: Steps, learning rate and rows per step where the answers are given.
-STEPS, LR, ROWS = 150, 0.1, 4096
+#: Steps, learning rate, its decay of weights and rows per step where the answers are given.
+STEPS, LR, WEIGHT_DECAY, ROWS = 150, 0.1, 0.3, 4096
 
 
 def states(proba):
     """What the heads read of label probabilities (..., n_classes): (..., n_features).
 
-    The probabilities as they are, the three largest in falling order, their entropy and the
-    log-odds of the largest: a linear head can weigh classes and follow any of the usual
-    confidences.
+    The probabilities as they are, the three largest in falling order, their entropy, the
+    log-odds of the largest, and which class it is: a linear head can weigh classes, trust
+    some more than others, and follow any of the usual confidences.
     """
     top = proba.topk(min(3, proba.shape[-1]), dim=-1).values
     entropy = torch.special.entr(proba).sum(dim=-1, keepdim=True)
     odds = torch.logit(top[..., :1], eps=1e-7).clamp(-MAX_ODDS, MAX_ODDS) / MAX_ODDS
-    return torch.cat([proba, top, entropy, odds], dim=-1)
+    named = torch.nn.functional.one_hot(proba.argmax(dim=-1), proba.shape[-1]).to(proba.dtype)
+    return torch.cat([proba, top, entropy, odds, named], dim=-1)
 
 
 class Heads(nn.ModuleList):
@@ -141,7 +142,8 @@ def fit_heads(proba, lost, weight, price, alpha, settings, seed, *, spread=1.0):
         NeuralNet(
             _OnlyHeads(heads, spread),
             PolicyLoss,
-            optimizer=torch.optim.Adam,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=WEIGHT_DECAY,
             lr=LR,
             max_epochs=epochs,
             train_split=None,
