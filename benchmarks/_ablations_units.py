@@ -36,8 +36,8 @@ class Unsmoothed(ConfidenceThreshold):
 class AllStages(ConfidenceThreshold):
     """Joint thresholds with every stage in use at every price."""
 
-    def _joint(self, trace, y, cost, alphas, weight, score, smooth):
-        rules = ThresholdRules(score, trace.losses(y), cost.relative(cost.edge_costs_), weight)
+    def _joint(self, trace, losses, cost, alphas, weight, score, smooth):
+        rules = ThresholdRules(score, losses, cost.relative(cost.edge_costs_), weight)
         stages = tuple(range(trace.n_stages))
         thresholds, _ = rules.solve(stages, alphas)
         if smooth:

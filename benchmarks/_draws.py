@@ -82,11 +82,6 @@ class Draw(NamedTuple):
         way = walk(self.test, policy)
         return self.drop(way.exit), self.prices.relative(self.prices.path_cost(way.visited)).mean()
 
-    def judge_exits(self, exits):
-        """The same for samples that run all stages up to their exit (n_test,)."""
-        paid = np.cumsum(self.prices.relative(self.prices.edge_costs_[0]))
-        return self.drop(exits), paid[exits].mean()
-
     def drop(self, exits):
         """Accuracy of the best stage on these rows, less that of the answers at `exits`."""
         losses = self.test.losses(self.y_test)
@@ -96,6 +91,14 @@ class Draw(NamedTuple):
 def standard_error(values):
     """Of the mean over draws (which share rows, so it is a lower bound)."""
     return values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+
+
+def mean_and_error(values, digits=4, sign=""):
+    """In words, of those that are not NaN; "-" where there are none."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return "-"
+    return f"{values.mean():{sign}.{digits}f} +- {standard_error(values):.{digits}f}"
 
 
 def cost_at(points, drops):

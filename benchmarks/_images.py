@@ -31,13 +31,13 @@ class ImageSet(NamedTuple):
     test: Images
 
 
-def image_set(name, n_train=None):
-    """The set "cifar10" or "fashion_mnist", with only `n_train` images to train on if given."""
+def image_set(name):
+    """The set "cifar10" or "fashion_mnist"."""
     train, test = {"cifar10": _cifar10, "fashion_mnist": _fashion_mnist}[name]()
     fitting, held_out = ([part[:-N_HELD_OUT], part[-N_HELD_OUT:]] for part in train)
     (X, X_held_out), (y, y_held_out) = fitting, held_out
     mean, std = X.mean((0, 2, 3), keepdims=True), X.std((0, 2, 3), keepdims=True)
-    parts = (X[:n_train], y[:n_train]), (X_held_out, y_held_out), test
+    parts = (X, y), (X_held_out, y_held_out), test
     return ImageSet(name, *(Images((X - mean) / std, y.astype(np.int64)) for X, y in parts))
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skcascade._curve import reference_of
 from skcascade.costs import FixedCost
 
 from ._draws import TARGETS
@@ -46,7 +47,7 @@ def measure(answers, trace, y, prices):
 def best_stage(draw):
     """The most accurate stage on the rows tuned on, the cheaper of two equals."""
     losses = draw.trace.losses(draw.y).mean(axis=0)
-    return int(np.lexsort((draw.prices.edge_costs_[0], losses))[0])
+    return reference_of(1 - losses, draw.prices.edge_costs_[0])
 
 
 def up_to(draw, n_stages):

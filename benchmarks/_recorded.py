@@ -28,15 +28,12 @@ class Plan(NamedTuple):
         Of the members, on a CPU and where there is time.
     more_epochs : int
         Of joint training, and of each exit that is added.
-    n_train : int or None
-        Images to train on; None: all that are not held out.
     """
 
     sizes: tuple
     epochs: int
     full_epochs: int
     more_epochs: int = 3
-    n_train: int | None = None
 
 
 PLANS = {
@@ -117,7 +114,7 @@ def train_and_record(name, seed, args):
 
     plan, path = PLANS[name], _path(name, seed, args.full)
     epochs = args.epochs or (plan.full_epochs if args.full else plan.epochs)
-    data, where = image_set(name, plan.n_train), {"seed": seed, "device": args.device}
+    data, where = image_set(name), {"seed": seed, "device": args.device}
     nets = {
         f"resnet{depth}x{width}": training.train(
             data, (depth, width), epochs, args.cache, compiled=args.compiled, **where
@@ -143,13 +140,7 @@ def train_and_record(name, seed, args):
             stages = make()
             new = training.recorded(stages, data) | {"names": stages.names}
             found |= {f"{variant}_{key}": value for key, value in new.items()}
-            found |= {"y_held_out": data.held_out.y, "y_test": data.test.y, "epochs": epochs}
+            classes = {"y_held_out": data.held_out.y, "y_test": data.test.y}
+            found |= {key: y.astype(np.uint8) for key, y in classes.items()} | {"epochs": epochs}
             path.parent.mkdir(exist_ok=True)
-            np.savez_compressed(path, **_small(found))
-
-
-def _small(found):
-    """Classes need no more than a byte."""
-    return {
-        key: value.astype(np.uint8) if key[:2] == "y_" else value for key, value in found.items()
-    }
+            np.savez_compressed(path, **found)

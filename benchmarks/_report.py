@@ -7,7 +7,8 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = "skcascade", "scikit-learn", "skorch", "torch", "numpy", "scipy", "scikit-fallback"
+PACKAGES = "skcascade", "scikit-learn", "skorch", "torch", "numpy", "scipy"
+PACKAGES += "scikit-fallback", "MAPIE", "earlyon", "bargain", "DESlib"
 
 
 def print_rows(rows):
@@ -23,7 +24,7 @@ def print_rows(rows):
             widths = [max(len(key), len(text) + 3, 7) for key, text in shown.items()]
             print("\n" + _line(heading, widths))
         print(_line(shown.values(), widths), flush=True)
-        done.append({key.lstrip("_"): _plain(value) for key, value in row.items()})
+        done.append({key.lstrip("_"): plain(value) for key, value in row.items()})
     return done
 
 
@@ -70,7 +71,7 @@ def _text(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _plain(value):
+def plain(value):
     """`value` as JSON knows it."""
     value = value.item() if hasattr(value, "item") else value
     return value.strip() if isinstance(value, str) else value

@@ -26,7 +26,7 @@ from ._ablations_units import (
     measure,
     noise,
 )
-from ._draws import TARGETS, cost_at, standard_error
+from ._draws import TARGETS, cost_at, mean_and_error, standard_error
 from ._report import seeds
 
 #: Most draws where rules are learnt: that takes seconds to a minute a draw.
@@ -104,9 +104,9 @@ def compared(results, default):
     at = TARGETS.index(SHOWN)
     row = {
         "area": float(mean_of(area)),
-        "gained": mean_and_error(gain),
+        "gained": mean_and_error(gain, sign="+"),
         f"cost at drop {SHOWN:g}": float(mean_of(equal)[at]),
-        "more": mean_and_error(more[:, at]),
+        "more": mean_and_error(more[:, at], sign="+"),
         f"asked {SHOWN:g}: drop": float(asked[:, at, 0].mean()),
         "cost": float(asked[:, at, 1].mean()),
         "search s": float(np.median([one["seconds"] for one in results])),
@@ -156,10 +156,10 @@ def epsilon_rows(memory, tables, n_rows, n_draws):
                 "rows": n_rows,
                 "seeds": seeds(n_draws),
                 "variant": f"{variant:<12}",
-                "drop": mean_and_error(own[:, 0], sign=""),
-                "cost": mean_and_error(own[:, 1], sign=""),
-                "joint at that drop": mean_and_error(np.array(equal), sign=""),
-                "more": mean_and_error(own[:, 1] - equal),
+                "drop": mean_and_error(own[:, 0]),
+                "cost": mean_and_error(own[:, 1]),
+                "joint at that drop": mean_and_error(np.array(equal)),
+                "more": mean_and_error(own[:, 1] - equal, sign="+"),
                 "within reach": float(np.isfinite(equal).mean()),
             }
 
@@ -194,7 +194,7 @@ def chosen_by(curve, title, results, i, target):
     drop, cost = np.array([one["points"][one[curve][i]] for one in results]).T
     return {
         f"{title}: over": float((drop > target + 1e-12).mean()),
-        f"{title}: by": mean_and_error(np.maximum(drop - target, 0), sign=""),
+        f"{title}: by": mean_and_error(np.maximum(drop - target, 0)),
         f"{title}: cost": float(cost.mean()),
         f"_{title}: mean drop": float(drop.mean()),
         f"_{title}: cost, standard error": float(standard_error(cost)),
@@ -244,7 +244,7 @@ def reached(results, default):
     row = {}
     for what in "heads", "policy":
         value, more = paired(lambda one: one[what], results, default)  # noqa: B023
-        row |= {what: float(value.mean()), f"{what}: more": mean_and_error(more, digits=5)}
+        row |= {what: float(value.mean()), f"{what}: more": mean_and_error(more, 5, "+")}
     return row
 
 
@@ -277,11 +277,6 @@ def mean_of(values):
 def error_of(values):
     """Standard error of that mean, for values of one dimension."""
     return standard_error(values[np.isfinite(values)])
-
-
-def mean_and_error(values, sign="+", digits=4):
-    """In words."""
-    return f"{mean_of(values):{sign}.{digits}f} +- {error_of(values):.{digits}f}"
 
 
 def listed(values):

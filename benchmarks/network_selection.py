@@ -8,14 +8,12 @@ on the other rows less the drop.
 
 import numpy as np
 
-from skcascade import walk
 from skcascade._operating_point import OperatingPoint
 from skcascade._search import Search
-from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold, WeightedBinary
 
-from ._data import recorded_nets, recorded_table, split
-from ._draws import cost_at, standard_error
+from ._data import recorded_nets, recorded_table
+from ._draws import Draw, cost_at, mean_and_error, standard_error
 from ._report import seeds, verdict
 from ._timing import timed
 
@@ -64,15 +62,14 @@ def rules(seed, table):
 
 
 def one_split(table, policy, n_rows, seed):
-    """Accuracy and cost on the other rows: at each dial, and of the candidates on the front."""
-    rows, rest = split(len(table.y), n_rows, seed)
-    prices = FixedCost(table.price).fit(table.trace)
+    """Drop and cost on the other rows: at each dial, and of the candidates on the front."""
+    draw = Draw.of(table, n_rows, seed)
     search, seconds = timed(
-        lambda: Search.run(policy, table.trace.rows(rows), table.y[rows], prices, random_state=seed)
+        lambda: Search.run(policy, draw.trace, draw.y, draw.prices, random_state=seed)
     )
     dialled = [OperatingPoint(max_accuracy_drop=drop).choose(search.curve) for drop in DROPS]
     front = search.curve.pareto()
-    judged = {i: judge(table, rest, search.policies[i], prices) for i in {*dialled, *front}}
+    judged = {i: draw.judge(search.policies[i]) for i in {*dialled, *front}}
     return {
         "seconds": seconds,
         "dialled": np.array([judged[i] for i in dialled]),
@@ -96,7 +93,7 @@ def summary(table, name, results, n_rows):
             "max drop": wanted,
             "drop": mean_and_error(dialled[:, i, 0]),
             "cost": mean_and_error(dialled[:, i, 1]),
-            "cost at equal accuracy": mean_and_error(reached),
+            "cost at equal accuracy": mean_and_error(equal[:, i]),
             "more than the chain": mean_and_error(more, sign="+") if name != CHAIN else "-",
             "no dearer": no_dearer(more) if name != CHAIN else "-",
             "search s": float(seconds),
@@ -109,22 +106,3 @@ def summary(table, name, results, n_rows):
 def no_dearer(more):
     """Whether the chain is beaten or met, up to twice the standard error."""
     return verdict(more.mean(), 2 * standard_error(more)) if len(more) > 1 else "-"
-
-
-def mean_and_error(values, sign=""):
-    """In words."""
-    return f"{values.mean():{sign}.4f} +- {standard_error(values):.4f}" if len(values) else "-"
-
-
-def judge(table, rows, policy, prices):
-    """Drop below the best stage, and mean relative cost."""
-    trace = table.trace.rows(rows)
-    way = walk(trace, policy)
-    accuracy = 1 - trace.losses(table.y[rows])[np.arange(len(rows)), way.exit].mean()
-    cost = prices.relative(prices.path_cost(way.visited)).mean()
-    return best_accuracy(table, rows) - accuracy, cost
-
-
-def best_accuracy(table, rows):
-    """Accuracy of the best single stage."""
-    return table.correct[rows].mean(axis=0).max()

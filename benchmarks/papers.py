@@ -101,12 +101,14 @@ def cascade(found, n_draws, policies):
 
 def exits(found, n_draws, policies):
     """Method 2: the rule of each exit on its own, for each epsilon, beside the joint rules."""
-    joint = play(policies["threshold"], found, n_draws)
+    joint = {name: play(policy, found, n_draws) for name, policy in policies.items()}
     for epsilon in EPSILONS:
         rule = ConfidenceThreshold(tuning="per_stage", epsilon=epsilon)
         played = play(rule, found, n_draws)
         drop, cost = np.array([one.dialled[0] for one in played]).T
-        at_equal = np.array([cost_at(one.points, [d])[0] for one, d in zip(joint, drop)])
+        at_equal = np.array(
+            [cost_at(one.points, [d])[0] for one, d in zip(joint["threshold"], drop)]
+        )
         yield {
             "policy": f"per stage, epsilon {epsilon:g}",
             "drop": percent(drop),
@@ -116,8 +118,8 @@ def exits(found, n_draws, policies):
             "_mean drop": float(drop.mean()),
             "_mean cost": float(cost.mean()),
         }
-    for name, policy in policies.items():
-        yield summary(name, play(policy, found, n_draws), drop=0.004, asked=EXITS_COST)
+    for name, played in joint.items():
+        yield summary(name, played, drop=0.004, asked=EXITS_COST)
 
 
 def selection(found, n_draws, policies):
@@ -158,15 +160,16 @@ def one_draw(policy, one, seed):
     drawn = rng.integers(len(one.y_test), size=len(one.y_test))
     search = Search.run(policy, one.tune.rows(rows), one.y[rows], one.prices, random_state=seed)
     losses = one.test.losses(one.y_test)
-    judged = []
-    for candidate in search.policies:
-        lost, paid, _ = way_of(one.test, candidate, losses, one.prices)
-        drop = (lost - losses[:, -1])[drawn].mean()
-        judged.append((drop, one.prices.relative(paid[drawn]).mean()))
-    judged = np.array(judged)
+
+    def judged(i):
+        lost, paid, _ = way_of(one.test, search.policies[i], losses, one.prices)
+        return (lost - losses[:, -1])[drawn].mean(), one.prices.relative(paid[drawn]).mean()
+
     dials = [OperatingPoint(max_accuracy_drop=drop) for drop in DROPS]
-    chosen = [dial.choose(search.curve) if policy.tunable else 0 for dial in dials]
-    return Played(judged[chosen], judged[search.curve.pareto()])
+    dialled = [dial.choose(search.curve) if policy.tunable else 0 for dial in dials]
+    front = search.curve.pareto()
+    points = {i: judged(i) for i in {*dialled, *front}}
+    return Played(*(np.array([points[i] for i in chosen]) for chosen in (dialled, front)))
 
 
 def summary(policy, played, drop, asked):

@@ -29,7 +29,7 @@ from skcascade._tuning import Tuning
 from skcascade.exceptions import CascadeWarning
 from skcascade.policies import ConfidenceThreshold
 
-from ._draws import TARGETS, Draw, chosen, standard_error
+from ._draws import TARGETS, Draw, chosen, mean_and_error
 from ._draws import add_arguments as add_draws
 from ._packages import PACKAGES
 from ._peer import LEVEL, Answers, Chain, Peer, best_stage, measure, up_to
@@ -169,8 +169,8 @@ def points(table, name, found, n_rows):
             "rows": n_rows,
             "seeds": seeds(len(drop)),
             "target": targets[i],
-            "relative cost": f"{cost.mean():.4f} +- {standard_error(cost):.4f}",
-            "accuracy drop": f"{drop.mean():+.5f} +- {standard_error(drop):.5f}",
+            "relative cost": mean_and_error(cost),
+            "accuracy drop": mean_and_error(drop, 5, "+"),
             "draws above": float(np.mean(drop > targets[i] + 1e-12)),
             "seconds": float(np.median(all_seconds[:, i])),
             "_cost": float(cost.mean()),

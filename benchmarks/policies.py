@@ -34,7 +34,7 @@ from skcascade._tuning import Tuning
 from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
 
 from . import _draws
-from ._draws import TARGETS, Draw, standard_error
+from ._draws import TARGETS, Draw, mean_and_error, standard_error
 from ._report import seeds
 from ._timing import timed
 
@@ -157,8 +157,8 @@ def dial_rows(table, n_rows, name, draws):
             "part": "dial",
             **labels(table, n_rows, name, draws),
             "max drop": target,
-            "relative cost": in_words(cost, 4),
-            "drop": in_words(drop, 5),
+            "relative cost": mean_and_error(cost, 4),
+            "drop": mean_and_error(drop, 5),
             "over target": float((drop > target + 1e-12).mean()),
             "search s": float(np.median([draw["seconds"] for draw in draws])),
             "_mean cost": float(cost.mean()),
@@ -175,8 +175,8 @@ def curve_row(table, n_rows, name, found):
     row = {
         "part": "curve",
         **labels(table, n_rows, name, found[name]),
-        "area": in_words(area, 3),
-        "line": in_words(line, 3),
+        "area": mean_and_error(area, 3),
+        "line": mean_and_error(line, 3),
         "coin toss": float(toss.mean()),
         "oracle": float(best.mean()),
         "_areas": area.tolist(),
@@ -201,11 +201,13 @@ def comparison(table, draws, default):
         ]
     )
     return {
-        "more area": in_words(area, 3, "+"),
+        "more area": mean_and_error(area, 3, "+"),
         "p": p_value(area),
-        "more line": in_words(line, 3, "+"),
+        "more line": mean_and_error(line, 3, "+"),
         "p line": p_value(line),
-        "at cost": ", ".join(f"{c:.2f}: {in_words(more, 2, '+')}" for c, more in zip(costs, at.T)),
+        "at cost": ", ".join(
+            f"{c:.2f}: {mean_and_error(more, 2, '+')}" for c, more in zip(costs, at.T)
+        ),
         "_mean more area": float(area.mean()),
         "_more area error": number(standard_error(area)),
         "_mean more line": float(line.mean()),
@@ -242,11 +244,6 @@ def labels(table, n_rows, name, draws):
         "seeds": seeds(len(draws)),
         "policy": f"{name:<14}",
     }
-
-
-def in_words(values, digits, sign=""):
-    """Mean and its standard error."""
-    return f"{values.mean():{sign}.{digits}f} +- {standard_error(values):.{digits}f}"
 
 
 def number(value):

@@ -36,7 +36,7 @@ from skcascade.policies import ConfidenceThreshold
 from skcascade.policies._threshold import EXHAUSTIVE_STAGES
 
 from ._data import data_folder
-from ._report import verdict
+from ._report import plain, verdict
 from ._timing import timed
 from .memory import peak, simulate
 
@@ -274,11 +274,6 @@ def ratio_row(name, row):
         "met": row.get("met", "-"),
         "_row": {key.lstrip("_"): plain(value) for key, value in row.items()},
     }
-
-
-def plain(value):
-    """`value` as JSON knows it."""
-    return value.item() if hasattr(value, "item") else value
 
 
 def rows_of(name, quick):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -82,10 +83,21 @@ def test_runtime(quick):
     rows = quick("runtime", "--parts", "growth", "--axes", "rows", "classes")
     points = [row for row in rows if "runs" in row and "size" in row]
     assert {row["against"] for row in points} == {"rows", "classes"}
-    for row in points:
-        assert row["seconds"] > 0
-    slopes = [row for row in rows if "slope" in row]
-    assert len(slopes) > 0 and all(-0.5 < row["slope"] < 3 for row in slopes)
+    for group in by(points, "against", "what").values():
+        size, recorded = np.array([(row["size"], row["trace MB"]) for row in group]).T
+        assert_allclose(recorded / recorded[0], size / size[0])
+        assert all(row["seconds"] > 0 for row in group)
+    slopes = [row for row in rows if "exponent of" in row]
+    assert len(slopes) >= 2 * len(by(points, "against", "what"))
+    for row in (row for row in slopes if row["exponent of"] == "seconds"):
+        within = [
+            (point["size"], run["seconds"])
+            for point in points
+            if all(point[key] == row[key] for key in ("against", "what"))
+            if row["low"] <= point["size"] <= row["high"]
+            for run in point["runs"]
+        ]
+        assert_allclose(row["slope"], np.polyfit(*np.log(within).T, 1)[0])
 
 
 def test_ablations(quick):

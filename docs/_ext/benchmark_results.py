@@ -7,6 +7,7 @@ first of them the heading. Figures are functions, too, which the plot directive 
 import json
 from functools import cache
 from pathlib import Path
+from statistics import fmean, median
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
@@ -85,8 +86,8 @@ def peers_violations():
     lines = []
     for peer in dict.fromkeys(one["peer"] for one in points):
         mine = [one for one in points if one["peer"] == peer]
-        shares = [_mean(one["draws above"] for one in mine if one["target"] == t) for t in targets]
-        seconds = _median(one["seconds"] for one in mine)
+        shares = [fmean(one["draws above"] for one in mine if one["target"] == t) for t in targets]
+        seconds = median(one["seconds"] for one in mine)
         lines.append([peer, *(f"{share:.0%}" for share in shares), f"{seconds:.2g}"])
     return [["draws above the target of", *map(str, targets), "seconds"], *lines]
 
@@ -135,7 +136,7 @@ def policies_over_target():
     for policy in dict.fromkeys(one["policy"] for one in rows):
         mine = [one for one in rows if one["policy"] == policy]
         shares = [
-            _mean(one["over target"] for one in mine if one["max drop"] == t) for t in targets
+            fmean(one["over target"] for one in mine if one["max drop"] == t) for t in targets
         ]
         lines.append([policy, *(f"{share:.0%}" for share in shares)])
     return [["max_accuracy_drop", *map(str, targets)], *lines]
@@ -188,7 +189,7 @@ def cross_fitting():
         cells = []
         for kind in ("cross-fitted", "apparent"):
             over, cost = (
-                _mean(one[f"{kind}: {what}"] for one in mine) for what in ("over", "cost")
+                fmean(one[f"{kind}: {what}"] for one in mine) for what in ("over", "cost")
             )
             cells += [f"{over:.0%}", f"{cost:.3f}"]
         lines.append([*map(str, key), *cells])
@@ -281,16 +282,6 @@ def _cost_and_drop(cost, drop):
     return lambda one: f"{one[cost]:.3f} ({100 * one[drop]:+.2f})"
 
 
-def _mean(values):
-    values = list(values)
-    return sum(values) / len(values)
-
-
-def _median(values):
-    values = sorted(values)
-    return values[len(values) // 2]
-
-
 def _quoted(cell):
     return cell.replace("+-", "±").replace('"', '""')
 
@@ -308,7 +299,7 @@ class BenchmarkTable(Directive):
         cells = [",".join(f'"{_quoted(cell)}"' for cell in row) for row in rows]
         lines = [".. csv-table::", "   :header-rows: 1", "   :class: benchmark", ""]
         lines += [f"   {line}" for line in cells]
-        self.state.document.settings.record_dependencies.add(str(RESULTS))
+        self.state.document.settings.record_dependencies.add(*map(str, RESULTS.glob("*.json")))
         node = nodes.Element()
         self.state.nested_parse(StringList(lines, source=__file__), self.content_offset, node)
         return node.children

@@ -117,16 +117,18 @@ class ConfidenceThreshold(PathPolicy):
             )
 
     def _path(self, trace, y, cost, alphas, weight, smooth):
-        scored = self._with_chances(trace, trace.losses(y), weight)
+        losses = trace.losses(y)
+        scored = self._with_chances(trace, losses, weight)
         score = [scored.exit_score(k, trace.proba) for k in range(trace.n_stages)]
         solve = {"joint": scored._joint, "per_stage": scored._per_stage}[self.tuning]
-        return solve(trace, y, cost, alphas, weight, np.stack(score, axis=1), smooth)
+        return solve(trace, losses, cost, alphas, weight, np.stack(score, axis=1), smooth)
 
     def _with_chances(self, trace, losses, weight):
         """A copy that knows what its confidence means, if it is to."""
         policy = copy(self)
         policy.slopes_ = policy.intercepts_ = None
-        if self.tuning == "joint" if self.per_class == "auto" else self.per_class:
+        per_class = self.tuning == "joint" if self.per_class == "auto" else self.per_class
+        if per_class:
             right = _share_right(losses, trace.n_stages - trace.no_answer)
             lines = [
                 fit_chances(
@@ -141,14 +143,12 @@ class ConfidenceThreshold(PathPolicy):
             policy.slopes_, policy.intercepts_ = map(np.array, zip(*lines))
         return policy
 
-    def _joint(self, trace, y, cost, alphas, weight, score, smooth):
+    def _joint(self, trace, losses, cost, alphas, weight, score, smooth):
         edges = cost.relative(cost.edge_costs_)
-        losses = trace.losses(y)
         thresholds, stages = fit_thresholds(score, losses, edges, alphas, weight, smooth=smooth)
         return [self._at(cuts, in_use) for cuts, in_use in zip(thresholds, stages)]
 
-    def _per_stage(self, trace, y, cost, alphas, weight, score, smooth):
-        losses = trace.losses(y)
+    def _per_stage(self, trace, losses, cost, alphas, weight, score, smooth):
         candidates = []
         for epsilon in EPSILONS if self.epsilon is None else [self.epsilon]:
             cuts = [
@@ -161,7 +161,7 @@ class ConfidenceThreshold(PathPolicy):
         if len(candidates) == 1:
             return candidates * len(alphas)
         walks = [walk(trace, policy) for policy in candidates]
-        loss = [np.average(losses[np.arange(len(y)), w.exit], weights=weight) for w in walks]
+        loss = [np.average(losses[np.arange(len(losses)), w.exit], weights=weight) for w in walks]
         price = [
             np.average(cost.relative(cost.path_cost(w.visited)), weights=weight) for w in walks
         ]
