@@ -52,13 +52,21 @@ def scikit_fallback_search(trace, y, price):
     """The search of `ThresholdCascadeClassifierCV` over its default grid, fitted.
 
     Its cost of a sample is that of the stage where it leaves, so it is given running totals of
-    the prices: what it minimises then is the cumulative cost, as here.
+    the prices: what it minimises then is the cumulative cost, as here. It must have seen each class
+    that a member may name, in each fold: `in_each_fold` tells what can be given to it.
     """
     from skfb.ensemble import ThresholdCascadeClassifierCV
 
-    members = [Recorded(trace.proba[:, k].copy()) for k in range(trace.n_stages)]
+    classes = np.unique(y)
+    members = [Recorded(trace.proba[:, k, classes]) for k in range(trace.n_stages)]
     search = ThresholdCascadeClassifierCV(members, costs=np.cumsum(price))
     return search.fit(np.arange(len(y))[:, np.newaxis], y)
+
+
+def in_each_fold(trace, y):
+    """The rows whose class another row has, too."""
+    rows = np.flatnonzero(np.bincount(y)[y] > 1)
+    return trace.rows(rows), y[rows]
 
 
 class ScikitFallback(Thresholds):
@@ -73,12 +81,14 @@ class ScikitFallback(Thresholds):
         NO_GUARANTEE,
         "take a drop (its dial is a score, or a budget)",
         "search more than a grid, which grows as ten to the power of the exits",
+        "be fitted where a class has a single row",
     )
 
     def prepare(self, draw):
         """The search serves all targets."""
-        search = scikit_fallback_search(draw.trace, draw.y, draw.prices.edge_costs_[0])
-        drop = 1 - draw.trace.losses(draw.y).mean(axis=0).min() - search.mean_cv_scores_
+        trace, y = in_each_fold(draw.trace, draw.y)
+        search = scikit_fallback_search(trace, y, draw.prices.edge_costs_[0])
+        drop = 1 - trace.losses(y).mean(axis=0).min() - search.mean_cv_scores_
         return Measured(search.all_cv_thresholds_, drop, search.mean_cv_costs_)
 
     def thresholds(self, prepared, target):

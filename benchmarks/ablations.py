@@ -220,7 +220,8 @@ def gradient_rows(memory, tables, n_rows, n_draws, n_variants=None):
     """How heads learn to stop: what they reach, and how noisy what teaches them is."""
     learn_once, noise_once = (memory.cache(f, ignore=["table"]) for f in (learn, noise))
     for table in tables:
-        where = [(table.name, n_rows, seed, table) for seed in range(n_draws)]
+        n_seeds = min(n_draws, LEARNT_DRAWS)
+        where = [(table.name, n_rows, seed, table) for seed in range(n_seeds)]
         default = [learn_once(DEFAULT_GRADIENT, (), *at) for at in where]
         for hidden in HIDDEN:
             noisy = [noise_once(hidden, *at) for at in where]
@@ -230,7 +231,7 @@ def gradient_rows(memory, tables, n_rows, n_draws, n_variants=None):
                     "part": "gradients",
                     "data": f"{table.name:<17}",
                     "rows": n_rows,
-                    "seeds": seeds(n_draws),
+                    "seeds": seeds(n_seeds),
                     "variant": f"{variant:<23}",
                     "hidden": f"{hidden!s:<6}",
                     **reached(found, default),

@@ -152,9 +152,9 @@ def policies_areas():
     return table
 
 
-def policies_against_default():
+def policies_against_default(name="policies"):
     """Mean difference in area to the default policy, with its error and p-value."""
-    rows = [one for one in results("policies") if "mean more line" in one]
+    rows = [one for one in results(name) if "mean more line" in one]
 
     def cell(one):
         p = one["p line"]
