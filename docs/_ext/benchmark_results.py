@@ -99,23 +99,31 @@ def peers_limits():
 
 
 def peers_figure():
-    """Drop and relative cost of ours and of published rules, a panel for each table."""
+    """Drop and relative cost of all peers that save anything, a panel for each table."""
     import matplotlib.pyplot as plt
 
     points = [one for one in results("peers") if "target" in one]
     tables = [name for name in DATA if any(one["data"] == name for one in points)]
-    figure, axes = plt.subplots(3, 3, figsize=(9, 8), layout="constrained")
+    peers = [peer for peer in dict.fromkeys(one["peer"] for one in points) if "DES" not in peer]
+    styles = {peer: {"color": f"C{i % 10}", "lw": 1} for i, peer in enumerate(peers)}
+    for peer in peers[10:]:
+        styles[peer] |= {"ls": "--", "marker": "s"}
+    for peer, line in ("ours", "-"), ("ours, certified", ":"):
+        styles[peer] = {"color": "black", "lw": 2.5, "zorder": 9, "ls": line}
+    figure, axes = plt.subplots(
+        3, 3, figsize=(9, 9), layout="constrained", sharex=True, sharey=True
+    )
     for ax, table in zip(axes.flat, tables):
-        for peer in dict.fromkeys(one["peer"] for one in points):
+        for peer, style in styles.items():
             mine = [one for one in points if one["data"] == table and one["peer"] == peer]
             drop, cost = [100 * one["drop"] for one in mine], [one["cost"] for one in mine]
-            style = {"color": "C3", "lw": 2.5, "zorder": 9} if peer == "ours" else {"lw": 1}
-            ax.plot(drop, cost, "o-", ms=3, label=peer, **style)
+            ax.plot(drop, cost, **({"marker": "o", "ms": 3, "label": peer} | style))
         ax.set(title=DATA[table], xlim=(-1.5, 3), ylim=(0, 1.25))
-    figure.supxlabel("accuracy lost against the best stage (points)")
-    figure.supylabel("relative cost")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    axes[2, 1].set_xlabel("accuracy lost against the best stage (points)")
+    axes[1, 0].set_ylabel("relative cost")
+    figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False
+    )
 
 
 # Policies ----------------------------------------------------------------------------
@@ -125,7 +133,7 @@ def policies_at_a_point():
     """Relative cost and drop of every policy at one target."""
     rows = [one for one in results("policies") if one.get("max drop") == SHOWN]
     cell = _cost_and_drop("mean cost", "mean drop")
-    return grid(rows, "policy", "data", cell, f"max_accuracy_drop={SHOWN}")
+    return grid(rows, "policy", "data", cell, f"at {SHOWN}")
 
 
 def policies_over_target():
