@@ -110,6 +110,7 @@ def compared(results, default):
         f"asked {SHOWN:g}: drop": float(asked[:, at, 0].mean()),
         "cost": float(asked[:, at, 1].mean()),
         "search s": float(np.median([one["seconds"] for one in results])),
+        "_areas": listed(area),
         "_targets": list(TARGETS),
         "_reached": np.isfinite(equal).mean(axis=0).tolist(),
         "_cost at equal drop": listed(mean_of(equal)),

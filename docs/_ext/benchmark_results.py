@@ -7,7 +7,7 @@ first of them the heading. Figures are functions, too, which the plot directive 
 import json
 from functools import cache
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
@@ -71,6 +71,26 @@ def where_dearer():
         if one["against"] != "ours, certified"
     ]
     return [["table", "cheaper", "at its targets", "by (relative cost)"], *rows]
+
+
+def verdicts():
+    """At how many targets of all tables ours is cheaper than a peer, level with it, or dearer."""
+    rows = [one for one in results("peers") if "against" in one]
+    lines = []
+    for peer in dict.fromkeys(one["against"] for one in rows if one["against"][:4] != "ours"):
+        pairs = [
+            pair
+            for one in rows
+            if one["against"] == peer
+            for pair in zip(one["more"], one["error"])
+        ]
+        known = [(more, error) for more, error in pairs if more is not None]
+        cheaper, dearer = (sum(sign * more > error for more, error in known) for sign in (-1, 1))
+        counts = cheaper, len(known) - cheaper - dearer, dearer, len(pairs) - len(known)
+        lines.append([peer, *map(str, counts)])
+    total = [str(sum(map(int, column))) for column in list(zip(*lines))[1:]]
+    heading = ["ours against", "cheaper", "level", "dearer", "beyond our line"]
+    return [heading, *lines, ["*all*", *total]]
 
 
 def peers_at_a_point():
@@ -176,16 +196,59 @@ def policies_against_default(name="policies"):
 
 
 def ablations():
-    """Area gained by each variant, mean over the tables."""
-    rows = [one for one in results("ablations") if "tables" in one]
+    """What each variant gains in area, and pays more at a drop of a point; means over tables."""
+    rows = results("ablations")
     lines = []
-    for one in rows:
+    for one in (row for row in rows if "tables" in row):
+        mine = [r for r in rows if "areas" in r and r["variant"] == one["variant"]]
+        more = [r["more at equal drop"][r["targets"].index(SHOWN)] for r in mine]
         default = next(key for key in one if key.startswith("gained on "))
-        gained = f"{one[default]:+.2f} ± {one['standard error']:.2f}"
         lines.append(
-            [one["part"], one["variant"], default[10:], gained, f"{one['better']} / {one['worse']}"]
+            [
+                one["part"],
+                one["variant"],
+                default.removeprefix("gained on "),
+                f"{one[default]:+.2f} ± {one['standard error']:.2f}",
+                f"{one['better']}, {one['worse']} of {one['tables']}",
+                f"{fmean(x for x in more if x is not None):+.3f}",
+            ]
         )
-    return [["part", "variant", "against", "area gained", "tables better / worse"], *lines]
+    heading = [
+        "part",
+        "variant",
+        "against",
+        "area gained",
+        "better, worse",
+        "cost at a point: more",
+    ]
+    return [heading, *lines]
+
+
+def what_the_class_tells():
+    """Areas with and without the class, difference on the same draws."""
+    areas = {
+        (one["variant"], one["data"]): one["areas"]
+        for one in results("ablations")
+        if "areas" in one
+    }
+    pairs = [
+        ("weighted, no class", "bare confidence"),
+        ("weighted", "bare confidence"),
+        ("joint", "bare confidence"),
+        ("weighted", "joint"),
+    ]
+    rows = [
+        {"pair": f"{more} - {less}", "data": table, "more": differences(areas, more, less, table)}
+        for more, less in pairs
+        for table in DATA
+    ]
+    return grid(rows, "pair", "data", lambda one: one["more"], "area gained")
+
+
+def differences(areas, more, less, table):
+    """Mean difference on the draws that both have, and its standard error."""
+    found = [a - b for a, b in zip(areas[more, table], areas[less, table])]
+    return f"{fmean(found):+.2f} ± {stdev(found) / len(found) ** 0.5:.2f}"
 
 
 def cross_fitting():
