@@ -294,6 +294,9 @@ def growth_figure():
             column[0].loglog(size, [one["seconds"] for one in mine], "o-", ms=3, label=what)
             column[1].loglog(size, [one["beyond it MB"] for one in mine], "o-", ms=3)
         column[1].set_xlabel(against)
+        if against == "stages":
+            column[1].set_xticks(size[::2], size[::2])
+            column[1].minorticks_off()
     axes[0, 0].set_ylabel("seconds")
     axes[1, 0].set_ylabel("memory beyond the trace (MB)")
     axes[0, 0].legend(frameon=False)
