@@ -10,6 +10,7 @@ from skcascade import Trace, walk
 from skcascade.costs import BaseCostModel, FixedCost
 
 from ._data import Table, noisy_digits, recorded_nets, recorded_resnets, recorded_table, split
+from ._recorded import table as trained
 
 #: Accuracy drops that are asked for.
 TARGETS = 0.0, 0.0025, 0.005, 0.01, 0.02
@@ -29,7 +30,12 @@ def simulated_digits(n_rows=8_000):
 TABLES = {
     name: lambda name=name: recorded_table(name, 4)
     for name in ("expw", "ferplus", "yelp", "command", "digit", "waimai")
-} | {"nets": recorded_nets, "resnets": recorded_resnets, "digits": simulated_digits}
+} | {
+    "nets": recorded_nets,
+    "resnets": recorded_resnets,
+    "fashion": lambda: trained("fashion_mnist"),
+    "digits": simulated_digits,
+}
 
 
 def add_arguments(parser, n_draws=20):

@@ -14,6 +14,8 @@ from scipy.special import softmax
 from skcascade import Trace
 from skcascade.costs import BaseCostModel, FixedCost
 
+from ._data import Table
+
 RECORDED = Path(__file__).parent / "recorded"
 
 
@@ -82,6 +84,15 @@ def load(name, variant, seed, full=False):
     names = [str(stage) for stage in found[f"{variant}_names"]]
     y, y_test = found["y_held_out"].astype(int), found["y_test"].astype(int)
     return Recorded(names, tune.rows(rest), y[rest], test, y_test, prices)
+
+
+def table(name, seed=0):
+    """All recorded images of the members trained one by one; prices in million MACs."""
+    found = _read(_path(name, seed, full=False))
+    parts = "held_out", "test"
+    log_proba = np.concatenate([found[f"members_{part}"] for part in parts])
+    y = np.concatenate([found[f"y_{part}"] for part in parts]).astype(int)
+    return Table(f"trained_{name}", _trace(log_proba), y, found["members_macs"][0] / 1e6)
 
 
 def _trace(log_proba):

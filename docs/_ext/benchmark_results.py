@@ -24,6 +24,8 @@ DATA = {
     "waimai": "waimai",
     "cifar10": "nets",
     "resnets_test_jpeg": "ResNets",
+    "trained_cifar10": "cascade",
+    "trained_fashion_mnist": "fashion",
     "digits": "digits (sim.)",
 }
 SHOWN = 0.01
@@ -130,8 +132,9 @@ def peers_figure():
         styles[peer] |= {"ls": "--", "marker": "s"}
     for peer, line in ("ours", "-"), ("ours, certified", ":"):
         styles[peer] = {"color": "black", "lw": 2.5, "zorder": 9, "ls": line}
+    n_lines = -(-len(tables) // 3)
     figure, axes = plt.subplots(
-        3, 3, figsize=(9, 9), layout="constrained", sharex=True, sharey=True
+        n_lines, 3, figsize=(9, 3 * n_lines), layout="constrained", sharex=True, sharey=True
     )
     for ax, table in zip(axes.flat, tables):
         for peer, style in styles.items():
@@ -139,11 +142,14 @@ def peers_figure():
             drop, cost = [100 * one["drop"] for one in mine], [one["cost"] for one in mine]
             ax.plot(drop, cost, **({"marker": "o", "ms": 3, "label": peer} | style))
         ax.set(title=DATA[table], xlim=(-1.5, 3), ylim=(0, 1.25))
-    axes[2, 1].set_xlabel("accuracy lost against the best stage (points)")
+    for ax in axes.flat[len(tables) - 3 : len(tables)]:
+        ax.tick_params(labelbottom=True)
+    for ax in axes.flat[len(tables) :]:
+        ax.set_axis_off()
+    axes[-1, 0].set_xlabel("accuracy lost against the best stage (points)")
     axes[1, 0].set_ylabel("relative cost")
-    figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False
-    )
+    lines = axes.flat[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=5, frameon=False)
 
 
 # Policies ----------------------------------------------------------------------------
