@@ -89,6 +89,9 @@ def test_runtime(quick):
         assert all(row["seconds"] > 0 for row in group)
     slopes = [row for row in rows if "exponent of" in row]
     assert len(slopes) >= 2 * len(by(points, "against", "what"))
+    assert all(row["slope"] < 3 for row in slopes)
+    # A busy machine may turn the order of times, but not that of memory.
+    assert all(row["slope"] > -0.5 for row in slopes if row["exponent of"] == "MB")
     for row in (row for row in slopes if row["exponent of"] == "seconds"):
         within = [
             (point["size"], run["seconds"])
