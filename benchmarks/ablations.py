@@ -247,6 +247,7 @@ def reached(results, default):
     for what in "heads", "policy":
         value, more = paired(lambda one: one[what], results, default)  # noqa: B023
         row |= {what: float(value.mean()), f"{what}: more": mean_and_error(more, 5, "+")}
+        row |= {f"_{what}, mean more": more.mean(), f"_{what}, error": standard_error(more)}
     return row
 
 
@@ -261,6 +262,7 @@ def scattered(results, state):
         ratio = bias.mean() / expected.mean()
         error = standard_error(bias - ratio * expected) / expected.mean()
         row[f"{state}: bias"] = f"{ratio:.2f} +- {error:.2f}"
+        row[f"_{state}, ratio of biases"] = ratio
     return row
 
 

@@ -5,8 +5,9 @@
 3. Bolukbasi et al.: learnt rules, for those exits, and for selection among three members.
 
 What the nets say of held-out and test images is in `benchmarks/recorded`; from there on all takes
-minutes. `--train` trains what is missing there, each net from its last checkpoint in `--cache`
-on; `--full` does so for as many epochs as the papers, for which it wants `--device cuda`.
+minutes, kept in `--cache`: empty it when the package has changed. `--train` trains what is missing
+there, each net from its last checkpoint in `--cache` on; `--full` does so for as many epochs as the
+papers, for which it wants `--device cuda`.
 
 Costs are MACs and cumulative. Policies are tuned on the second half of the 5,000 held-out images;
 the first half validates joint training. Drops are measured against the last stage, on the 10,000
@@ -20,6 +21,7 @@ test images themselves, as published figures do.
 
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 
 from skcascade._operating_point import OperatingPoint
@@ -60,13 +62,21 @@ def add_arguments(parser):
     parser.add_argument("--full", action="store_true", help="as many epochs as the papers")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compiled", action="store_true", help="train with torch.compile")
-    parser.add_argument("--cache", default="benchmark-cache", help="folder of checkpoints")
+    parser.add_argument(
+        "--cache", default="benchmark-cache", help="folder of checkpoints and finished draws"
+    )
 
 
 def run(args):
     """The lines of each method, for each set of images that is recorded."""
     n_draws = args.draws or (2 if args.quick else 20)
     policies = dict(list(POLICIES.items())[: N_QUICK if args.quick else None])
+    once = joblib.Memory(args.cache, verbose=0).cache(one_draw)
+
+    def play(policy, found):
+        """A :class:`Played` for each draw of each recording."""
+        return [once(policy, one, seed) for one in found for seed in range(n_draws)]
+
     for name in args.sets:
         for seed in args.seeds if args.train else []:
             train_and_record(name, seed, args)
@@ -74,12 +84,12 @@ def run(args):
             found = [load(name, variant, seed, args.full) for seed in args.seeds]
             found = [one for one in found if one is not None]
             for method in methods if found else []:
-                for line in method(found, n_draws, policies):
+                for line in method(found, play, policies):
                     start = {"data": name, "stages": variant, "nets": seeds(len(found))}
                     yield start | {"draws": n_draws * len(found)} | line
 
 
-def alone(found, n_draws, policies):
+def alone(found, play, policies):
     """Error and cost of every stage."""
     for k, stage in enumerate(found[0].names):
         errors = np.array([one.test.losses(one.y_test)[:, k].mean() for one in found])
@@ -93,18 +103,18 @@ def alone(found, n_draws, policies):
         }
 
 
-def cascade(found, n_draws, policies):
+def cascade(found, play, policies):
     """Method 1: what a cascade costs that errs no more than its last member."""
     for name, policy in policies.items():
-        yield summary(name, play(policy, found, n_draws), drop=0.0, asked=JOINT_COST)
+        yield summary(name, play(policy, found), drop=0.0, asked=JOINT_COST)
 
 
-def exits(found, n_draws, policies):
+def exits(found, play, policies):
     """Method 2: the rule of each exit on its own, for each epsilon, beside the joint rules."""
-    joint = {name: play(policy, found, n_draws) for name, policy in policies.items()}
+    joint = {name: play(policy, found) for name, policy in policies.items()}
     for epsilon in EPSILONS:
         rule = ConfidenceThreshold(tuning="per_stage", epsilon=epsilon)
-        played = play(rule, found, n_draws)
+        played = play(rule, found)
         drop, cost = np.array([one.dialled[0] for one in played]).T
         at_equal = np.array(
             [cost_at(one.points, [d])[0] for one, d in zip(joint["threshold"], drop)]
@@ -122,7 +132,7 @@ def exits(found, n_draws, policies):
         yield summary(name, played, drop=0.004, asked=EXITS_COST)
 
 
-def selection(found, n_draws, policies):
+def selection(found, play, policies):
     """Method 3 among three members of very different cost: the first, the middle, the last."""
     last = len(found[0].names) - 1
     three = [one.stages([0, last // 2, last]) for one in found]
@@ -130,7 +140,7 @@ def selection(found, n_draws, policies):
     if "weighted" in policies:
         rules["weighted, skip"] = WeightedBinary(skip=True, random_state=0)
     for name, policy in rules.items():
-        line = summary(name, play(policy, three, n_draws), drop=0.01, asked=SELECTION_COST)
+        line = summary(name, play(policy, three), drop=0.01, asked=SELECTION_COST)
         yield {"among": " ".join(three[0].names)} | line
 
 
@@ -148,13 +158,8 @@ class Played(NamedTuple):
     points: np.ndarray
 
 
-def play(policy, found, n_draws):
-    """A :class:`Played` for each draw of each recording."""
-    return [one_draw(policy, one, seed) for one in found for seed in range(n_draws)]
-
-
 def one_draw(policy, one, seed):
-    """Tune on some of the held-out images, judge on a resample of the test images."""
+    """A :class:`Played`: tuned on some held-out images, judged on a resample of test images."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(one.y))[: int(0.8 * len(one.y))]
     drawn = rng.integers(len(one.y_test), size=len(one.y_test))

@@ -274,6 +274,24 @@ def cross_fitting():
     return [heading, *lines]
 
 
+def gradients():
+    """What heads pay more than those of the default, and the noise of what teaches them."""
+    rows = [one for one in results("ablations") if one["part"] == "gradients"]
+    lines = []
+    for key in dict.fromkeys((one["hidden"], one["variant"]) for one in rows):
+        mine = [one for one in rows if (one["hidden"], one["variant"]) == key]
+        cells = []
+        for what in ("heads", "policy"):
+            more = fmean(one[f"{what}, mean more"] for one in mine)
+            error = sum(one[f"{what}, error"] ** 2 for one in mine) ** 0.5 / len(mine)
+            cells.append(f"{1000 * more:+.2f} ± {1000 * error:.2f}")
+        for state in ("start", "fitted"):
+            cells.append(f"{fmean(one[f'{state}: variance'] for one in mine):.3g}")
+        lines.append([*key, *cells])
+    heading = ["hidden", "gradient", "heads pay more (1e-3)", "policy pays more (1e-3)"]
+    return [[*heading, "variance at the start", "variance when fitted"], *lines]
+
+
 # Runtime -----------------------------------------------------------------------------
 
 
