@@ -33,6 +33,7 @@ TABLES = {
 } | {
     "nets": recorded_nets,
     "resnets": recorded_resnets,
+    "cascade": lambda: trained("cifar10"),
     "fashion": lambda: trained("fashion_mnist"),
     "digits": simulated_digits,
 }

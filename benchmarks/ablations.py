@@ -30,7 +30,7 @@ from ._draws import TARGETS, cost_at, mean_and_error, standard_error
 from ._report import seeds
 
 #: Most draws where rules are learnt: that takes seconds to a minute a draw.
-LEARNT_DRAWS = 10
+LEARNT_DRAWS, GRADIENT_DRAWS = 10, 5
 SLOW_DRAWS = {"weighted, boosting": 3}
 #: A quick run takes less of everything, and of the slow parts only the first variants.
 QUICK_DRAWS, QUICK_ROWS = 2, 200
@@ -221,7 +221,7 @@ def gradient_rows(memory, tables, n_rows, n_draws, n_variants=None):
     """How heads learn to stop: what they reach, and how noisy what teaches them is."""
     learn_once, noise_once = (memory.cache(f, ignore=["table"]) for f in (learn, noise))
     for table in tables:
-        n_seeds = min(n_draws, LEARNT_DRAWS)
+        n_seeds = min(n_draws, GRADIENT_DRAWS)
         where = [(table.name, n_rows, seed, table) for seed in range(n_seeds)]
         default = [learn_once(DEFAULT_GRADIENT, (), *at) for at in where]
         for hidden in HIDDEN:

@@ -247,6 +247,7 @@ def what_the_class_tells():
         {"pair": f"{more} - {less}", "data": table, "more": differences(areas, more, less, table)}
         for more, less in pairs
         for table in DATA
+        if (more, table) in areas
     ]
     return grid(rows, "pair", "data", lambda one: one["more"], "area gained")
 
