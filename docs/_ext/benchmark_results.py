@@ -361,10 +361,12 @@ def papers_points():
         dialled = next(one[key] for key in one if key.startswith("dial 0:"))
         asked = f"{100 * one['asked']:.1f}" if "asked" in one else "-"
         among = one.get("among", one["stages"])
-        lines.append([one["data"], among, one["policy"], dialled, *read_off, asked])
+        reached = f"{one['within reach']:.0%}"
+        lines.append([one["data"], among, one["policy"], dialled, *read_off, asked, reached])
     drops = [key.split()[-1] for key in rows[0] if key.startswith("read off")] if rows else []
     heading = ["images", "stages", "policy", "dialled at 0: drop, MACs (%)"]
-    return [[*heading, *(f"MACs (%) at {drop}" for drop in drops), "published"], *lines]
+    columns = [f"MACs (%) at {drop}" for drop in drops]
+    return [[*heading, *columns, "published", "draws that get there"], *lines]
 
 
 def papers_epsilon():
