@@ -3,6 +3,7 @@
 import datetime
 import json
 import platform
+import shlex
 from importlib import metadata
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def save(args, argv, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "benchmark": args.name,
-        "command": " ".join(["python -m benchmarks", *argv]),
+        "command": shlex.join(["python", "-m", "benchmarks", *argv]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},
         "results": rows,

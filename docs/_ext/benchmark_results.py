@@ -384,6 +384,7 @@ def _cost_and_drop(cost, drop):
 
 
 def _quoted(cell):
+    cell = "\N{EN DASH}" if cell == "-" else cell  # alone, a hyphen would begin a list
     return cell.replace("+-", "±").replace('"', '""')
 
 
