@@ -262,7 +262,6 @@ def scattered(results, state):
         ratio = bias.mean() / expected.mean()
         error = standard_error(bias - ratio * expected) / expected.mean()
         row[f"{state}: bias"] = f"{ratio:.2f} +- {error:.2f}"
-        row[f"_{state}, ratio of biases"] = ratio
     return row
 
 

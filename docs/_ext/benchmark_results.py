@@ -7,7 +7,7 @@ first of them the heading. Figures are functions, too, which the plot directive 
 import json
 from functools import cache
 from pathlib import Path
-from statistics import fmean, median, stdev
+from statistics import fmean, geometric_mean, median, stdev
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
@@ -250,6 +250,25 @@ def what_the_class_tells():
         if (more, table) in areas
     ]
     return grid(rows, "pair", "data", lambda one: one["more"], "area gained")
+
+
+def cost_with_the_class():
+    """Cost and search time of the default, over those of thresholds on the bare confidence."""
+    found = {
+        (one["variant"], one["data"]): one
+        for one in results("ablations")
+        if one["part"] == "confidence" and "areas" in one
+    }
+    tables = [table for table in DATA if ("joint", table) in found]
+    pairs = [[found[name, table] for name in ("joint", "bare confidence")] for table in tables]
+    costs = [zip(*(one["cost at equal drop"] for one in pair)) for pair in pairs]
+    ratios = [geometric_mean(a / b for a, b in both if a and b) for both in costs]
+    seconds = [mine["search s"] / bare["search s"] for mine, bare in pairs]
+    return [
+        ["default : bare confidence", *(DATA[table] for table in tables)],
+        ["cost at equal drop", *(f"{ratio:.2f}" for ratio in ratios)],
+        ["seconds of the search", *(f"{ratio:.2f}" for ratio in seconds)],
+    ]
 
 
 def differences(areas, more, less, table):
