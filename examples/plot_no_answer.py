@@ -62,10 +62,10 @@ ax.plot(
     share, np.cumsum(wrong) / np.arange(1, len(wrong) + 1), "--", color="0.4", label="trees alone"
 )
 ax.plot(*zip(*found), "o-", color="#0072B2", label="cascade")
-for at, max_error in zip(found, allowed):
-    ax.annotate(
-        f"asked {max_error:.1%}", at, xytext=(-6, 6), textcoords="offset points", ha="right"
-    )
+for i, (at, max_error) in enumerate(zip(found, allowed)):
+    # On either side in turn, so that labels of close points do not overlap.
+    offset, ha = ((-6, 6), "right") if i % 2 == 0 else ((6, -14), "left")
+    ax.annotate(f"asked {max_error:.1%}", at, xytext=offset, textcoords="offset points", ha=ha)
 ax.set(
     xlabel="share of samples that get an answer", ylabel="error rate among those", xlim=(0.4, 1.02)
 )
