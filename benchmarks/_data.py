@@ -16,65 +16,65 @@ from skcascade import Trace
 from skcascade.policies import ConfidenceThreshold
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Relative prices of LeNet-5, WRN-16-4 and VGG-16: assumed, none are recorded.
-NET_PRICES = 1.0, 20.0, 60.0
+#: Relative costs of LeNet-5, WRN-16-4 and VGG-16: assumed, none are recorded.
+NET_COSTS = 1.0, 20.0, 60.0
 
 
 def data_folder():
-    """Where recorded data lie."""
+    """The folder of recorded data."""
     return Path(os.environ.get("SKCASCADE_DATA", ROOT.parent / "shared" / "data"))
 
 
 class Table(NamedTuple):
-    """Recorded answers of several services.
+    """Recorded predictions of several services.
 
     Attributes
     ----------
     name : str
     trace : Trace
     y : ndarray of shape (n_samples,)
-    price : ndarray of shape (n_stages,)
-        Dollars for 10,000 calls; million MACs, or assumed, for nets.
+    cost : ndarray of shape (n_stages,)
+        Of each stage alone: dollars for 10,000 calls; million MACs, or assumed, for nets.
     """
 
     name: str
     trace: Trace
     y: np.ndarray
-    price: np.ndarray
+    cost: np.ndarray
 
     @property
     def correct(self):
-        """Whether each service is right, of shape (n_samples, n_stages)."""
+        """Whether each service is correct, of shape (n_samples, n_stages)."""
         return 1 - self.trace.losses(self.y)
 
 
 def recorded_table(name, n_services=3):
-    """A FrugalML table, its services in order of price.
+    """A FrugalML table, its services in order of cost.
 
-    Only the best answer and its confidence are recorded; answers beyond the labels fall into
-    one more class, "other".
+    Only the top class and its confidence are recorded. Classes that are no label become one more
+    class, "other".
     """
     data = _recorded(
         f"frugalml_{name}.npz",
         "pred, conf, label and cost_per_10k of commercial services (FrugalML, Chen et al. 2020)",
     )
-    y, price = data["label"].astype(int), data["cost_per_10k"].astype(float)
+    y, cost = data["label"].astype(int), data["cost_per_10k"].astype(float)
     pred, confidence = data["pred"].astype(int), data["conf"]
-    services = np.argsort(price, kind="stable")[:n_services]
+    services = np.argsort(cost, kind="stable")[:n_services]
     n_labels = len(np.unique(y))
     pred = np.minimum(pred[:, services], n_labels)
     trace = Trace.from_top1(pred, confidence[:, services], n_classes=n_labels + 1)
-    return Table(name, trace, y, price[services])
+    return Table(name, trace, y, cost[services])
 
 
 def recorded_nets():
-    """LeNet-5, WRN-16-4 and VGG-16 on the CIFAR-10 test set, prices assumed."""
+    """LeNet-5, WRN-16-4 and VGG-16 on the CIFAR-10 test set, costs assumed."""
     data = _recorded(
         "cifar10_test_probs.npz",
         "the probabilities lenet5, wrn16_4 and vgg16 on the CIFAR-10 test set, and label",
     )
     proba = np.stack([data[name] for name in ("lenet5", "wrn16_4", "vgg16")], axis=1)
-    return Table("cifar10", Trace(proba), data["label"].astype(int), np.array(NET_PRICES))
+    return Table("cifar10", Trace(proba), data["label"].astype(int), np.array(NET_COSTS))
 
 
 def recorded_resnets(rows="test_jpeg"):
@@ -83,8 +83,8 @@ def recorded_resnets(rows="test_jpeg"):
     Parameters
     ----------
     rows : {"test_jpeg", "test_exact", "train_jpeg10k", "train_exact"}
-        The nets were trained on exact pixels of the training images: those rows would make them
-        look better than they are, and JPEG images are a shift of the input.
+        The nets were trained on exact pixels of the training images, so those rows would
+        overestimate them. JPEG images are a shift of the input.
     """
     data = _recorded(
         "cifar10_resnet_logits.npz",
@@ -96,7 +96,7 @@ def recorded_resnets(rows="test_jpeg"):
 
 
 def _recorded(name, what):
-    """A file of recorded answers, as a dict; SystemExit if it is not there."""
+    """A file of recorded predictions, as a dict; SystemExit if it is not there."""
     path = data_folder() / name
     if not path.exists():
         raise SystemExit(f"{path} is missing. It holds {what}: set SKCASCADE_DATA to its folder.")
@@ -147,9 +147,6 @@ def noisy_digits(n_rows, seed=0):
     return X[rows] + rng.normal(scale=4.0, size=(n_rows, X.shape[1])), y[rows]
 
 
-def thresholds(cuts, stages=None):
-    """A policy with given thresholds: what is timed then does not depend on any tuning."""
-    policy = ConfidenceThreshold()
-    policy.thresholds_ = np.append(np.asarray(cuts, dtype=float), np.inf)
-    policy.stages_ = list(range(len(cuts) + 1)) if stages is None else list(stages)
-    return policy
+def thresholds(values, stages=None):
+    """A policy with given thresholds at all stages but the last: its time depends on no tuning."""
+    return ConfidenceThreshold().with_thresholds([*values, np.inf], stages)

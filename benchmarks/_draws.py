@@ -1,4 +1,4 @@
-"""Recorded tables, and random draws of rows to tune on; all other rows judge."""
+"""Recorded tables, and random draws of rows to tune on; all other rows evaluate."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from skcascade.costs import BaseCostModel, FixedCost
 from ._data import Table, noisy_digits, recorded_nets, recorded_resnets, recorded_table, split
 from ._recorded import table as trained
 
-#: Accuracy drops that are asked for.
+#: Largest accuracy drops asked for.
 TARGETS = 0.0, 0.0025, 0.005, 0.01, 0.02
 #: Rows of a draw.
 N_ROWS = 1_000
@@ -26,7 +26,7 @@ def simulated_digits(n_rows=8_000):
     return Table("digits", Trace(np.stack(proba, axis=1)), y[1_000:], np.array([1.0, 5.0, 50.0]))
 
 
-#: Name -> table. Four services each for FrugalML: choosing among them is part of the work.
+#: Name -> table. Four services each for FrugalML: the choice of services is part of the task.
 TABLES = {
     name: lambda name=name: recorded_table(name, 4)
     for name in ("expw", "ferplus", "yelp", "command", "digit", "waimai")
@@ -56,7 +56,7 @@ def chosen(args):
 
 
 class Draw(NamedTuple):
-    """Rows to tune on, and rows to judge by.
+    """Rows to tune on, and rows to evaluate on.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Draw(NamedTuple):
         To tune on.
     test, y_test : Trace, ndarray of shape (n_test,)
         All other rows of the table.
-    prices : FixedCost
+    cost : FixedCost
         Fitted.
     seed : int
     """
@@ -73,35 +73,36 @@ class Draw(NamedTuple):
     y: np.ndarray
     test: Trace
     y_test: np.ndarray
-    prices: BaseCostModel
+    cost: BaseCostModel
     seed: int
 
     @classmethod
     def of(cls, table, n_rows, seed):
         """Draw `n_rows` of a table."""
         rows, rest = split(len(table.y), n_rows, seed)
-        prices = FixedCost(table.price).fit(table.trace)
+        cost = FixedCost(table.cost).fit(table.trace)
         parts = [(table.trace.rows(part), table.y[part]) for part in (rows, rest)]
-        return cls(*parts[0], *parts[1], prices, seed)
+        return cls(*parts[0], *parts[1], cost, seed)
 
-    def judge(self, policy):
+    def evaluate(self, policy):
         """Accuracy drop of `policy` below the best stage, and mean relative cost."""
-        way = walk(self.test, policy)
-        return self.drop(way.exit), self.prices.relative(self.prices.path_cost(way.visited)).mean()
+        route = walk(self.test, policy)
+        spent = self.cost.relative(self.cost.path_cost(route.visited))
+        return self.drop(route.exit), spent.mean()
 
     def drop(self, exits):
-        """Accuracy of the best stage on these rows, less that of the answers at `exits`."""
+        """Accuracy of the best stage on these rows, less that of the predictions at `exits`."""
         losses = self.test.losses(self.y_test)
         return losses[np.arange(len(losses)), exits].mean() - losses.mean(axis=0).min()
 
 
 def standard_error(values):
-    """Of the mean over draws (which share rows, so it is a lower bound)."""
+    """Of the mean over draws. They share rows, so it is a lower bound."""
     return values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
 
 
 def mean_and_error(values, digits=4, sign=""):
-    """In words, of those that are not NaN; "-" where there are none."""
+    """Mean and standard error as text, without NaN; "-" where nothing is left."""
     values = values[~np.isnan(values)]
     if not len(values):
         return "-"
@@ -111,6 +112,6 @@ def mean_and_error(values, digits=4, sign=""):
 def cost_at(points, drops):
     """Cost at each of `drops`, on the line through points (drop, cost); NaN if out of reach."""
     drop, cost = points[np.argsort(points[:, 1])].T
-    drop = np.minimum.accumulate(drop)  # paying more for less is nobody's choice
+    drop = np.minimum.accumulate(drop)  # never pay more for less
     at = np.interp(drops, drop[::-1], cost[::-1])
     return np.where(drop[-1] <= np.asarray(drops), at, np.nan)

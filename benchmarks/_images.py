@@ -1,6 +1,6 @@
 """Images for the papers' experiments: JPEG CIFAR-10 and Fashion-MNIST.
 
-The CIFAR-10 images are JPEG files, which is lossy: accuracies are not those of the exact pixels.
+The CIFAR-10 images are JPEG files, which are lossy: accuracies are not those of exact pixels.
 """
 
 import io
@@ -16,14 +16,14 @@ N_HELD_OUT = 5_000
 
 
 class Images(NamedTuple):
-    """Standardised images (n, channels, height, width), float32, and their classes."""
+    """Standardized images (n, channels, height, width), float32, and their classes."""
 
     X: np.ndarray
     y: np.ndarray
 
 
 class ImageSet(NamedTuple):
-    """Images to train nets on, to tune policies on, and to judge by."""
+    """Images to train nets on, to tune policies on, and to evaluate on."""
 
     name: str
     train: Images
@@ -50,7 +50,7 @@ def _cifar10():
     if not path.exists():
         raise SystemExit(
             f"{path} is missing. It holds the images of CIFAR-10 as JPEG files, one after another,"
-            " where each begins, and their classes: set SKCASCADE_DATA to its folder."
+            " the position of each, and their classes: set SKCASCADE_DATA to its folder."
         )
     with np.load(path) as data:
         return [

@@ -1,7 +1,7 @@
-"""Installed packages that do some of the work, each behind the interface of `Peer`.
+"""Installed packages that do part of the task, each behind the interface of `Peer`.
 
-None is a dependency of this project: see `requirements-peers.txt`. A member of theirs is a
-stand-in that returns recorded answers.
+None is a dependency of this project: see `requirements-peers.txt`. Their members are stand-ins
+that return recorded predictions.
 """
 
 import warnings
@@ -37,49 +37,49 @@ class Thresholds(Chain):
     cannot = NO_PRUNING, NO_GUARANTEE
 
     def thresholds(self, prepared, target):
-        """One for each exit; inf: nobody leaves there."""
+        """One for each exit; inf: no sample exits there."""
         raise NotImplementedError
 
     prepare = Peer.prepare
 
     def choose(self, prepared, target):
-        """The answers with its thresholds."""
-        cuts = self.thresholds(prepared, target)
-        return lambda trace: self.answers(trace, cuts)
+        """Predictions with its thresholds."""
+        thresholds = self.thresholds(prepared, target)
+        return lambda trace: self.answers(trace, thresholds)
 
 
-def scikit_fallback_search(trace, y, price):
+def scikit_fallback_search(trace, y, stage_cost):
     """The search of `ThresholdCascadeClassifierCV` over its default grid, fitted.
 
-    Its cost of a sample is that of the stage where it leaves, so it is given running totals of
-    the prices: what it minimises then is the cumulative cost, as here. It must have seen each class
-    that a member may name, in each fold: `in_each_fold` tells what can be given to it.
+    Its cost of a sample is that of the stage of its exit. So it gets running totals of the
+    costs, and minimizes the cumulative cost, as here. It must have seen each class that a member
+    may predict, in each fold: `in_each_fold` selects rows that it can use.
     """
     from skfb.ensemble import ThresholdCascadeClassifierCV
 
     classes = np.unique(y)
     members = [Recorded(trace.proba[:, k, classes]) for k in range(trace.n_stages)]
-    search = ThresholdCascadeClassifierCV(members, costs=np.cumsum(price))
+    search = ThresholdCascadeClassifierCV(members, costs=np.cumsum(stage_cost))
     return search.fit(np.arange(len(y))[:, np.newaxis], y)
 
 
 def in_each_fold(trace, y):
-    """The rows whose class another row has, too."""
+    """The rows of classes with two or more rows."""
     rows = np.flatnonzero(np.bincount(y)[y] > 1)
     return trace.rows(rows), y[rows]
 
 
 class ScikitFallback(Thresholds):
-    """`ThresholdCascadeClassifierCV`: a grid of ten thresholds a stage, cross-validated.
+    """`ThresholdCascadeClassifierCV`: a grid of ten thresholds per stage, cross-validated.
 
-    Of its grid, the cheapest combination with a score that keeps the target.
+    Of its grid, the cheapest combination with a score within the target.
     """
 
     module, requirement = "skfb", "scikit-fallback==0.2"
     cannot = (
         NO_PRUNING,
         NO_GUARANTEE,
-        "take a drop (its dial is a score, or a budget)",
+        "take a drop (its parameter is a score, or a budget)",
         "search more than a grid, which grows as ten to the power of the exits",
         "be fitted where a class has a single row",
     )
@@ -87,37 +87,37 @@ class ScikitFallback(Thresholds):
     def prepare(self, draw):
         """The search serves all targets."""
         trace, y = in_each_fold(draw.trace, draw.y)
-        search = scikit_fallback_search(trace, y, draw.prices.edge_costs_[0])
+        search = scikit_fallback_search(trace, y, draw.cost.edge_costs_[0])
         drop = 1 - trace.losses(y).mean(axis=0).min() - search.mean_cv_scores_
         return Measured(search.all_cv_thresholds_, drop, search.mean_cv_costs_)
 
     def thresholds(self, prepared, target):
         """As `min_score` with `strategy="max_cost"` would choose."""
-        cuts = prepared.cheapest(target)
-        return np.inf if cuts is None else cuts
+        found = prepared.cheapest(target)
+        return np.inf if found is None else found
 
 
 class Mapie(Thresholds):
     """`BinaryClassificationController`: certified values of one global threshold.
 
-    Its risks are shares of samples on which an event occurs. So what it bounds is the share on
-    which the best single stage is right and the cascade wrong, at level 0.9, with the default
-    procedure (Bonferroni-Holm); of the thresholds it certifies the boldest is taken.
+    Its risks are shares of samples on which an event occurs. So it bounds the share on which
+    the best single stage is right and the cascade wrong, at level 0.9, with the default procedure
+    (Bonferroni-Holm). The lowest of the certified thresholds is used.
     """
 
     module, requirement = "mapie", "MAPIE==1.6.0"
     cannot = (
         NO_PRUNING,
-        "count what the cascade gets right and the best stage wrong",
-        "weigh costs: it certifies settings, which to take is left to the user",
+        "count samples on which the cascade is right and the best stage wrong",
+        "weigh costs: it certifies settings, and the user chooses among them",
     )
 
     def thresholds(self, prepared, target):
-        """The lowest of those certified."""
+        """The lowest certified threshold."""
         from mapie.risk_control import BinaryClassificationController, BinaryRisk
 
         draw, score = prepared, self.score(prepared.trace)
-        regret = BinaryRisk(lambda y, lost: lost == 1, lambda y, lost: lost >= 0, False)
+        regret = BinaryRisk(lambda y, loss: loss == 1, lambda y, loss: loss >= 0, False)
         grid = np.unique(np.quantile(score, np.arange(101) / 100))[:, np.newaxis]
         controller = BinaryClassificationController(
             self.regrets(draw),
@@ -134,30 +134,30 @@ class Mapie(Thresholds):
         return valid.min() if valid.size else np.inf
 
     def regrets(self, draw):
-        """Where the best stage is right and the cascade wrong, as a function of the threshold."""
+        """Samples on which the best stage is right and the cascade wrong, for a threshold."""
         score, pred = self.score(draw.trace), draw.trace.proba.argmax(axis=2)
         right = pred[:, best_stage(draw)] == draw.y
 
-        def lost(rows, cut):
-            wrong = self.answers(draw.trace, cut, score, pred).label != draw.y
+        def regret(rows, threshold):
+            wrong = self.answers(draw.trace, threshold, score, pred).label != draw.y
             return (right & wrong)[rows].astype(int)
 
-        return lost
+        return regret
 
 
 class Earlyon(Thresholds):
-    """`calibrate_thresholds`: exit by exit the boldest of nine thresholds within the target."""
+    """`calibrate_thresholds`: exit by exit, the lowest of nine thresholds within the target."""
 
     module, requirement = "earlyon", "earlyon==0.3.0"
     cannot = (
         NO_PRUNING,
         NO_GUARANTEE,
         "combine separate models (its exits are those of one torch net)",
-        "know prices (its thresholds are chosen exit by exit)",
+        "use costs (its thresholds are chosen exit by exit)",
     )
 
     def thresholds(self, prepared, target):
-        """Its thresholds; inf where it switches an exit off."""
+        """Its thresholds; inf for an exit that it disables."""
         import torch
         from earlyon.core.thresholds import calibrate_thresholds
 
@@ -166,7 +166,7 @@ class Earlyon(Thresholds):
         return np.where(result.enabled_exits, result.thresholds, np.inf)
 
     def stand_in(self, draw):
-        """A net whose input are row numbers and whose heads return recorded answers."""
+        """A net that maps row numbers to recorded predictions, one head for each exit."""
         import torch
         from earlyon.core.types import EarlyExitConfig, ExitPoint
 
@@ -174,13 +174,13 @@ class Earlyon(Thresholds):
             def forward(self, X, mode):
                 return [logits[X] for logits in self.logits]
 
-        net, paid = Net(), np.cumsum(draw.prices.edge_costs_[0])
-        names = [f"exit{k}" for k in range(len(paid) - 1)]
+        net, route_cost = Net(), np.cumsum(draw.cost.edge_costs_[0])
+        names = [f"exit{k}" for k in range(len(route_cost) - 1)]
         net.config = EarlyExitConfig(
             "recorded", draw.trace.n_classes, [ExitPoint(name, name, 1) for name in names]
         )
         net.logits = torch.from_numpy(draw.trace.proba).clamp_min(1e-30).log().unbind(1)
-        net._flops_at = dict(zip(names, paid / paid[-1]))
+        net._flops_at = dict(zip(names, route_cost / route_cost[-1]))
         return net
 
 
@@ -188,21 +188,21 @@ class Bargain(Peer):
     """`BARGAIN_A`: the cheapest stage as proxy, the best as oracle, agreement guaranteed.
 
     Zeighami, Shankar and Parameswaran, Cut costs, not accuracy: LLM-powered data processing with
-    guarantees, SIGMOD 2026 (arXiv 2509.02896). It samples the rows that are to be answered, all of
-    those judged here, and pays the oracle for its sample; rows tuned on only tell which stage is
-    best. The share on which cascade and oracle differ is kept at the target, so the drop is too.
+    guarantees, SIGMOD 2026 (arXiv 2509.02896). It samples the rows to predict, all evaluation rows
+    here, and incurs the cost of the oracle on its sample. The rows tuned on only tell which stage
+    is best. It bounds the share on which cascade and oracle differ by the target, and so the drop.
     """
 
     module, requirement = "BARGAIN", "bargain==0.1.3"
     cannot = (
         "use more than two stages, or choose them",
-        "use labels: it bounds how often two stages differ, not what that loses",
-        "answer a stream: it needs all rows at once",
+        "use labels: it bounds how often two stages differ, not the accuracy",
+        "predict a stream: it needs all rows at once",
     )
 
     def choose(self, prepared, target):
-        """The rows to be answered are what it works on."""
-        proxy, oracle = int(prepared.prices.edge_costs_[0].argmin()), best_stage(prepared)
+        """A function that tunes on the very rows it predicts."""
+        proxy, oracle = int(prepared.cost.edge_costs_[0].argmin()), best_stage(prepared)
 
         def answers(trace):
             label, asked = bargain(trace, proxy, oracle, 1 - target, prepared.seed)
@@ -215,11 +215,11 @@ class Bargain(Peer):
 
 
 def bargain(trace, proxy, oracle, agreement, seed):
-    """Labels of all rows and which of them the oracle was asked for."""
+    """Labels of all rows, and whether the oracle was run on each."""
     import BARGAIN
 
     pred, confidence = trace.proba.argmax(axis=2), trace.proba[:, proxy].max(axis=1)
-    if proxy == oracle or agreement >= 1:  # full agreement is never tried: all rows go on
+    if proxy == oracle or agreement >= 1:  # full agreement is never tried: all rows are deferred
         return pred[:, oracle], np.full(len(pred), proxy != oracle)
 
     class RecordedProxy(BARGAIN.Proxy):
@@ -238,27 +238,27 @@ def bargain(trace, proxy, oracle, agreement, seed):
 
 
 class DesLib(Peer):
-    """Dynamic ensemble selection: stages that are right near a sample answer it.
+    """Dynamic ensemble selection: stages that are right near a sample predict it.
 
-    Tables hold no inputs, so "near" is measured between the answers of all stages. A class that
-    no row tuned on has is unknown to it, so its members answer the best class of the others.
+    Tables hold no inputs, so "near" is measured between the predictions of all stages. It does not
+    know a class without a row to tune on, so its members predict the best of the other classes.
     """
 
     module, requirement = "deslib", "DESlib==0.3.7"
-    cannot = "save anything: all members answer all samples", "take a target", NO_GUARANTEE
+    cannot = "save anything: all members run on all samples", "take a target", NO_GUARANTEE
 
     def __init__(self, method):
         self.method = method
 
     def prepare(self, draw):
-        """Fitted once: there is no knob."""
+        """Fitted once: it has no operating point."""
         from deslib.des import KNORAE, METADES
 
         classes = np.unique(draw.y)
         pool = [Columns(classes, k) for k in range(draw.trace.n_stages)]
         make = {"KNORA-E": KNORAE, "META-DES": METADES}[self.method]
         fitted = make(pool, random_state=draw.seed, n_jobs=1)
-        with warnings.catch_warnings():  # it calls what scikit-learn 1.6 deprecates
+        with warnings.catch_warnings():  # it calls functions that scikit-learn 1.6 deprecates
             warnings.simplefilter("ignore", FutureWarning)
             return fitted.fit(features(draw.trace, classes), draw.y), classes
 
@@ -274,13 +274,13 @@ class DesLib(Peer):
 
 
 def features(trace, classes):
-    """What all stages say of the classes, of shape (n_samples, n_stages * n_known)."""
+    """Probabilities of the classes at all stages, of shape (n_samples, n_stages * n_known)."""
     proba = trace.proba[:, :, classes].astype(float) + 1e-12
     return (proba / proba.sum(axis=2, keepdims=True)).reshape(trace.n_samples, -1)
 
 
 class Columns(ClassifierMixin, BaseEstimator):
-    """A fitted member whose answers are columns of X."""
+    """A fitted member: its probabilities are columns of X."""
 
     def __init__(self, classes, k):
         self.classes, self.k = classes, k

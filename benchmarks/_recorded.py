@@ -1,8 +1,8 @@
-"""What the nets of the papers' experiments say of images: made by training, kept in files.
+"""Predictions of the nets of the papers' experiments: made by training, kept in files.
 
 A file holds log-probabilities (float16) of the 5,000 held-out and the 10,000 test images of a set,
-for three variants of stages: "members" as trained one by one, "joint" as trained together after
-that, "exits" of the largest member with two more exits.
+for three variants of stages: "members" are trained one by one, "joint" ones together after that,
+and "exits" are those of the largest member with two more exits.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     sizes : tuple of (int, int)
         Depth and width of each member.
     epochs, full_epochs : int
-        Of the members, on a CPU and where there is time.
+        Of the members: on a CPU, and with more time.
     more_epochs : int
         Of joint training, and of each exit that is added.
     """
@@ -45,15 +45,15 @@ PLANS = {
 
 
 class Recorded(NamedTuple):
-    """Stages recorded on images to tune on, and on images to judge by.
+    """Stages recorded on images to tune on, and on images to evaluate on.
 
     Attributes
     ----------
     names : list of str
     tune, y : Trace, ndarray of shape (n_images,)
-        Held-out images that joint training has not looked at.
+        Held-out images that joint training has not used.
     test, y_test : Trace, ndarray of shape (n_test,)
-    prices : FixedCost
+    cost : FixedCost
         Fitted; in MACs.
     """
 
@@ -62,15 +62,14 @@ class Recorded(NamedTuple):
     y: np.ndarray
     test: Trace
     y_test: np.ndarray
-    prices: BaseCostModel
+    cost: BaseCostModel
 
     def stages(self, chosen):
-        """The same with some of the stages only; they must be members of their own."""
-        tune, test = (trace.of_stages(chosen) for trace in (self.tune, self.test))
-        prices = FixedCost(self.prices.edge_costs_[0, chosen]).fit(tune)
-        return self._replace(
-            names=[self.names[k] for k in chosen], tune=tune, test=test, prices=prices
-        )
+        """The same with some of the stages only, which must be separate members."""
+        tune, test = (trace.select_stages(chosen) for trace in (self.tune, self.test))
+        cost = FixedCost(self.cost.edge_costs_[0, chosen]).fit(tune)
+        names = [self.names[k] for k in chosen]
+        return self._replace(names=names, tune=tune, test=test, cost=cost)
 
 
 def load(name, variant, seed, full=False):
@@ -80,14 +79,14 @@ def load(name, variant, seed, full=False):
         return None
     tune, test = (_trace(found[f"{variant}_{part}"]) for part in ("held_out", "test"))
     rest = np.arange(len(tune.proba) // 2, len(tune.proba))
-    prices = FixedCost(found[f"{variant}_macs"]).fit(tune)
+    cost = FixedCost(found[f"{variant}_macs"]).fit(tune)
     names = [str(stage) for stage in found[f"{variant}_names"]]
     y, y_test = found["y_held_out"].astype(int), found["y_test"].astype(int)
-    return Recorded(names, tune.rows(rest), y[rest], test, y_test, prices)
+    return Recorded(names, tune.rows(rest), y[rest], test, y_test, cost)
 
 
 def table(name, seed=0):
-    """All recorded images of the members trained one by one; prices in million MACs."""
+    """All recorded images of the members trained one by one; costs in million MACs."""
     found = _read(_path(name, seed, full=False))
     parts = "held_out", "test"
     log_proba = np.concatenate([found[f"members_{part}"] for part in parts])

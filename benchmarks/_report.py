@@ -13,9 +13,9 @@ PACKAGES += "scikit-fallback", "MAPIE", "earlyon", "bargain", "DESlib"
 
 
 def print_rows(rows):
-    """Print dicts as lines of a table while they come, a new heading where keys change.
+    """Print dicts as lines of a table as they arrive, with a new heading where keys change.
 
-    Keys that start with "_" are for the JSON file only.
+    Keys that start with "_" are written to the JSON file only.
     """
     done, heading, widths = [], None, None
     for row in rows:
@@ -30,17 +30,17 @@ def print_rows(rows):
 
 
 def seeds(n):
-    """Seeds 0 to n - 1, in words."""
+    """Seeds 0 to n - 1, as text."""
     return f"0-{n - 1}" if n > 1 else "0"
 
 
 def verdict(value, target):
-    """Whether `value` is at most `target`, as a word."""
+    """Whether `value` is at most `target`, as "yes" or "NO"."""
     return "yes" if value <= target else "NO"
 
 
 def save(args, argv, rows):
-    """Write the rows with command, date and versions; return where."""
+    """Write the rows with command, date and versions; return the path."""
     path = RESULTS / f"{args.name}.json" if args.json is True else Path(args.json)
     path.parent.mkdir(parents=True, exist_ok=True)
     record = {
@@ -73,6 +73,6 @@ def _text(value):
 
 
 def plain(value):
-    """`value` as JSON knows it."""
+    """`value` as a type of JSON."""
     value = value.item() if hasattr(value, "item") else value
     return value.strip() if isinstance(value, str) else value

@@ -18,16 +18,16 @@ class Comparison(NamedTuple):
 
 
 def compare(first, second, *, repeats, warm_up=3):
-    """Time `first` against `second`, call by call in turn, so that both see the same machine.
+    """Time `first` against `second`, in alternating calls, so that the load is the same for both.
 
     Parameters
     ----------
     first, second : callable
         Called without arguments.
     repeats : int
-        Calls of each that count.
+        Timed calls of each.
     warm_up : int, default=3
-        Calls of each before.
+        Calls of each before those.
 
     Returns
     -------

@@ -14,13 +14,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from skcascade import Trace
-from skcascade._operating_point import OperatingPoint
-from skcascade._stages import Stages
 from skcascade.costs import MacsCost
+from skcascade.evidence._stages import Stages
 from skcascade.members import EarlyExitNetClassifier
 from skcascade.members._adapters import adapt
 from skcascade.nets import CascadedResNet, CifarResNet
 from skcascade.policies import Reinforce
+from skcascade.tuning._operating_point import OperatingPoint
 
 from ._images import Images
 
@@ -35,7 +35,7 @@ LEAST = 1e-12
 class InBfloat16(nn.Module):
     """`module` in channels-last bfloat16; logits are float32.
 
-    In the module, not around it, so that joint training computes as the members' own does.
+    In the module, not around it, so that joint training computes as that of the members does.
     """
 
     def __init__(self, module, compiled=False):
@@ -53,7 +53,7 @@ class InBfloat16(nn.Module):
 
 
 class Augment(Callback):
-    """Shift and mirror the images of each training batch; what several members see, alike."""
+    """Shift and mirror the images of each training batch, alike for all members."""
 
     def on_batch_begin(self, net, batch=None, training=False):
         """Change the batch, which is a copy, in place."""
@@ -79,7 +79,7 @@ def shifted_or_mirrored(x):
 class OneCycle(Callback):
     """Learning rate up and down again, as a function of the share of training that is done.
 
-    It has no state, so that a training that is resumed goes on where it was.
+    It has no state, so that a resumed training continues at the same rate.
     """
 
     def __init__(self, epochs, n_batches):
@@ -152,9 +152,9 @@ def stages_of(**members):
 
 
 def jointly(stages, data, epochs, *, alpha=0.05, seed=0, device="cpu"):
-    """The stages after joint training at price `alpha`; the same if that did not help.
+    """The stages after joint training at `alpha`; the same if that did not help.
 
-    Half of the held-out images validate; policies are to be tuned on the other half.
+    Half of the held-out images validate; the other half is for tuning policies.
     """
     policy = Reinforce(
         max_epochs=epochs,
@@ -203,7 +203,7 @@ def with_exits(net, size, data, epochs, *, seed=0, device="cpu"):
 
 
 def recorded(stages, data):
-    """Log-probabilities on held-out and test images, float16, and the price of every edge."""
+    """Log-probabilities on held-out and test images, float16, and the cost of every edge."""
     parts = {"held_out": data.held_out.X, "test": data.test.X}
     proba = {part: Trace.record(stages, X).proba for part, X in parts.items()}
     found = {part: np.log(p.clip(LEAST)).astype(np.float16) for part, p in proba.items()}

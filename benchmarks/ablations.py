@@ -1,14 +1,14 @@
-"""What each part of a policy is worth, on recorded answers.
+"""What each part of a policy is worth, on recorded predictions.
 
-A policy is searched for on a random draw of rows and judged on all other rows of the table; its
-variants see the same draws, so that differences are paired. Curves consist of the candidates on
-the cross-fitted Pareto front, those that an operating point may choose. They are compared by
+A policy is tuned on a random draw of rows and evaluated on all other rows of the table. Its
+variants get the same draws, so that differences are paired. Curves consist of the candidates on
+the cross-fitted Pareto front, those that an operating point may choose. Two numbers compare them:
 their area (`TradeoffCurve.area`: accuracy over the best single stage, mean over all budgets, in
-points), and by the relative cost at equal drop below the best stage, read off the line through
+points), and the relative cost at equal drop below the best stage, read off the line through
 them.
 
-Units of work are kept in `--cache` by table, draw and the name of the variant: empty it when a
-variant, or the package, has changed.
+Units of work are kept in `--cache` by table, draw and name of the variant. Empty it after a change
+of a variant or of the package.
 """
 
 import joblib
@@ -29,15 +29,15 @@ from ._ablations_units import (
 from ._draws import TARGETS, cost_at, mean_and_error, standard_error
 from ._report import seeds
 
-#: Most draws where rules are learnt: that takes seconds to a minute a draw.
-LEARNT_DRAWS, GRADIENT_DRAWS = 10, 5
+#: Most draws for learned policies, which take seconds to a minute a draw.
+LEARNED_DRAWS, GRADIENT_DRAWS = 10, 5
 SLOW_DRAWS = {"weighted, boosting": 3}
-#: A quick run takes less of everything, and of the slow parts only the first variants.
+#: A quick run has fewer draws and rows, and only the first variants of the slow parts.
 QUICK_DRAWS, QUICK_ROWS = 2, 200
 QUICK_VARIANTS = {"features": 2, "gradients": 4}
-#: Tables with all probabilities, where measures of confidence differ.
+#: Tables with all probabilities: only there do measures of confidence differ.
 ALL_PROBABILITIES = "cifar10", "resnets_test_jpeg", "digits"
-#: Drop at which costs are shown; the others are in the JSON file.
+#: Drop at which costs are printed; the others are in the JSON file.
 SHOWN = 0.01
 
 
@@ -74,7 +74,7 @@ def measured(memory, table, variants, n_rows, n_draws):
 
 
 def curve_rows(part, variants):
-    """A part that compares whole curves: a line a table and variant, then means over tables."""
+    """A part that compares whole curves: rows per table and variant, then means over tables."""
 
     def rows(memory, tables, n_rows, n_draws, n_variants=None):
         gains = {variant: [] for variant in variants[1:n_variants]}
@@ -97,7 +97,7 @@ def curve_rows(part, variants):
 
 
 def compared(results, default):
-    """A line of the table, and the gain in area: mean and standard error."""
+    """A row of the table, and the gain in area: mean and standard error."""
     area, gain = paired(lambda one: one["area"], results, default)
     equal, more = paired(lambda one: cost_at(front_of(one), TARGETS), results, default)
     asked = np.array([one["points"][one["chosen"]] for one in results])
@@ -123,8 +123,8 @@ def compared(results, default):
 
 def paired(value, results, default):
     """`value` of each draw, and the difference to that of `default` on the same draw."""
-    mine, theirs = (np.array([value(one) for one in of]) for of in (results, default))
-    return mine, mine - theirs[: len(mine)]
+    own, base = (np.array([value(one) for one in draws]) for draws in (results, default))
+    return own, own - base[: len(own)]
 
 
 def overall(part, default, gains):
@@ -144,7 +144,7 @@ def overall(part, default, gains):
 
 
 def epsilon_rows(memory, tables, n_rows, n_draws):
-    """The paper's rule to the letter, against the joint curve at its drop and at its cost."""
+    """The rule exactly as in the paper, against the joint curve at its drop and at its cost."""
     for table in tables:
         found = measured(memory, table, ["joint", *EPSILONS], n_rows, n_draws)
         for variant in EPSILONS:
@@ -166,7 +166,7 @@ def epsilon_rows(memory, tables, n_rows, n_draws):
 
 
 def tuning_rows(memory, tables, n_rows, n_draws, n_variants=None):
-    """How thresholds are chosen."""
+    """The choice of thresholds."""
     curves = curve_rows("tuning", ["joint", "joint, unsmoothed", "per_stage"])
     yield from curves(memory, tables, n_rows, n_draws, n_variants)
     yield from epsilon_rows(memory, tables, n_rows, n_draws)
@@ -174,7 +174,7 @@ def tuning_rows(memory, tables, n_rows, n_draws, n_variants=None):
 
 def cross_fitting_rows(memory, tables, n_rows, n_draws, n_variants=None):
     """Operating points chosen on the cross-fitted curve and on that of the tuning rows."""
-    for variant, most in ("joint", n_draws), ("weighted", LEARNT_DRAWS):
+    for variant, most in ("joint", n_draws), ("weighted", LEARNED_DRAWS):
         for table in tables:
             results = measured(memory, table, [variant], n_rows, min(n_draws, most))[variant]
             for i, target in enumerate(TARGETS):
@@ -191,7 +191,7 @@ def cross_fitting_rows(memory, tables, n_rows, n_draws, n_variants=None):
 
 
 def chosen_by(curve, title, results, i, target):
-    """How often and by how much draws are above the target, by what curve was chosen from."""
+    """How often and by how much draws exceed the target, for points chosen on one curve."""
     drop, cost = np.array([one["points"][one[curve][i]] for one in results]).T
     return {
         f"{title}: over": float((drop > target + 1e-12).mean()),
@@ -203,22 +203,22 @@ def chosen_by(curve, title, results, i, target):
 
 
 def confidence_rows(memory, tables, n_rows, n_draws, n_variants=None):
-    """What it means that a stage is so sure, and, where all probabilities are known, how sure."""
-    meaning = curve_rows("confidence", ["joint", "bare confidence"])
+    """Calibration per class; and measures of confidence, where all probabilities are known."""
+    meaning = curve_rows("confidence", ["joint", "uncalibrated confidence"])
     yield from meaning(memory, tables, n_rows, n_draws, n_variants)
-    told = [table for table in tables if table.name in ALL_PROBABILITIES]
+    full = [table for table in tables if table.name in ALL_PROBABILITIES]
     measures = curve_rows("confidence", ["joint", "margin", "entropy"])
-    yield from measures(memory, told, n_rows, n_draws, n_variants)
+    yield from measures(memory, full, n_rows, n_draws, n_variants)
 
 
 def feature_rows(memory, tables, n_rows, n_draws, n_variants=None):
-    """What learnt rules look at, and what learns them."""
+    """The features of learned policies, and the classifier that learns them."""
     rows = curve_rows("features", [name for name in VARIANTS if name.startswith("weighted")])
-    yield from rows(memory, tables, n_rows, min(n_draws, LEARNT_DRAWS), n_variants)
+    yield from rows(memory, tables, n_rows, min(n_draws, LEARNED_DRAWS), n_variants)
 
 
 def gradient_rows(memory, tables, n_rows, n_draws, n_variants=None):
-    """How heads learn to stop: what they reach, and how noisy what teaches them is."""
+    """Heads that learn when to stop: the objective, and the noise of the gradients."""
     learn_once, noise_once = (memory.cache(f, ignore=["table"]) for f in (learn, noise))
     for table in tables:
         n_seeds = min(n_draws, GRADIENT_DRAWS)
@@ -242,7 +242,7 @@ def gradient_rows(memory, tables, n_rows, n_draws, n_variants=None):
 
 
 def reached(results, default):
-    """Objective of heads and of the policy, and what they pay more than the default."""
+    """Objective of heads and of the policy, and how much it exceeds that of the default."""
     row = {}
     for what in "heads", "policy":
         value, more = paired(lambda one: one[what], results, default)  # noqa: B023
@@ -252,9 +252,9 @@ def reached(results, default):
 
 
 def scattered(results, state):
-    """Relative variance of the gradient, and what is seen as squared bias over what is expected.
+    """Relative variance of the gradient, and its squared bias over the expected one.
 
-    Means are taken before the ratio: where heads are sure, few draws hold most of the variance.
+    Means are taken before the ratio: for confident heads, few draws hold most of the variance.
     """
     variance, bias, expected = np.array(results).T
     row = {f"{state}: variance": float(variance.mean()), f"{state}: bias": "-"}
@@ -266,12 +266,12 @@ def scattered(results, state):
 
 
 def front_of(result):
-    """(drop, cost) of the candidates on the cross-fitted front, on the judging rows."""
+    """(drop, cost) of the candidates on the cross-fitted front, on the evaluation rows."""
     return result["points"][result["front"]]
 
 
 def mean_of(values):
-    """Over the draws that have one; NaN where none has."""
+    """Mean over the draws that have a value; NaN where none has."""
     found = np.isfinite(values)
     total, n = np.where(found, values, 0).sum(axis=0), found.sum(axis=0)
     return np.where(n, total / np.maximum(n, 1), np.nan)
@@ -283,7 +283,7 @@ def error_of(values):
 
 
 def listed(values):
-    """For JSON, which knows no NaN."""
+    """A list for JSON, which has no NaN."""
     return [float(x) if np.isfinite(x) else None for x in values]
 
 

@@ -1,8 +1,8 @@
-"""Certified operating points: how often a bound is broken, and what it costs to keep it.
+"""Certified operating points: how often a bound is exceeded, and the cost of keeping it.
 
-Every draw is a random set of rows of a recorded table; the whole table is the population it is
-drawn from, on which the chosen rule is judged: its drop below the best single stage, and its mean
-cost. A bound that holds with confidence 0.9 may be broken in a tenth of all draws.
+Every draw is a random set of rows of a recorded table. The whole table is the population, and
+evaluates the chosen policy: its drop below the best single stage, and its mean cost. A bound that
+holds with confidence 0.9 may be exceeded in a tenth of all draws.
 """
 
 import warnings
@@ -10,18 +10,18 @@ import warnings
 import numpy as np
 
 from skcascade import walk
-from skcascade._operating_point import OperatingPoint
-from skcascade._tuning import Tuning
 from skcascade.costs import FixedCost
 from skcascade.exceptions import CascadeWarning
 from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
+from skcascade.tuning._operating_point import OperatingPoint
+from skcascade.tuning._tuning import Tuning
 
 from ._data import recorded_nets, recorded_resnets, recorded_table, split
 from ._report import seeds, verdict
 
 LEVEL = 0.9
 DROP = OperatingPoint(max_accuracy_drop=0.01)
-#: The mean cost allowed, as a share of the way from the cheapest to the dearest stage.
+#: The largest mean cost: 0 is that of the cheapest stage, 1 that of the most expensive one.
 COST_SHARE = 0.5
 TABLES = {
     "expw": lambda: recorded_table("expw"),
@@ -31,7 +31,7 @@ TABLES = {
     "nets": recorded_nets,
     "resnets": recorded_resnets,
 }
-#: Tables on which every policy is drawn.
+#: Tables on which coverage is measured.
 COVERED = "expw", "yelp", "nets", "resnets"
 #: Rows of a draw -> largest geometric mean, over the tables, of the mean relative cost.
 TARGETS = {3_000: 0.58, 1_000: 0.70}
@@ -51,7 +51,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    """What certified points cost, then how often bounds are broken, for every policy."""
+    """Costs of certified points, then how often bounds are exceeded, for every policy."""
     if "cost" in args.parts:
         yield from cost_rows(args.draws or (4 if args.quick else 100))
     if "coverage" in args.parts:
@@ -83,7 +83,7 @@ def cost_rows(n_draws):
 
 def coverage_rows(name, table, n_draws, n_rows=1_000):
     """Both bounds for one policy on one table."""
-    stage_cost = table.price / table.price[-1]
+    stage_cost = table.cost / table.cost[-1]
     budget = stage_cost.min() + COST_SHARE * (stage_cost.max() - stage_cost.min())
     targets = [DROP, OperatingPoint(max_cost=float(budget))]
     drops, costs, _ = draws(POLICIES[name](), table, n_rows, targets, n_draws)
@@ -92,7 +92,7 @@ def coverage_rows(name, table, n_draws, n_rows=1_000):
 
 
 def row(policy, table, n_rows, n_draws, target, excess, cost):
-    """One line of the table; `excess` over the bound is of shape (n_draws,)."""
+    """One row of the table; `excess` over the bound is of shape (n_draws,)."""
     broken = float((excess > 1e-12).mean())
     return {
         "policy": f"{policy:<14}",
@@ -110,21 +110,21 @@ def row(policy, table, n_rows, n_draws, target, excess, cost):
 
 def draws(policy, table, n_rows, targets, n_draws):
     """Drop, relative cost and whether nothing was certified, of shape (n_targets, n_draws)."""
-    prices = FixedCost(table.price).fit(table.trace)
-    correct, everyone = table.correct, np.arange(len(table.y))
+    cost = FixedCost(table.cost).fit(table.trace)
+    correct, every_row = table.correct, np.arange(len(table.y))
     best = correct.mean(axis=0).max()
     drops, costs, nothing = np.empty((3, len(targets), n_draws))
     for seed in range(n_draws):
         rows, _ = split(len(table.y), n_rows, seed)
         if "random_state" in policy.get_params():
             policy.set_params(random_state=seed)
-        tuning = Tuning(policy, table.trace.rows(rows), table.y[rows], prices, random_state=seed)
+        tuning = Tuning(policy, table.trace.rows(rows), table.y[rows], cost, random_state=seed)
         for i, target in enumerate(targets):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", CascadeWarning)
                 fitted, *_ = tuning.fit(target, LEVEL)
-            way = walk(table.trace, fitted)
-            drops[i, seed] = best - correct[everyone, way.exit].mean()
-            costs[i, seed] = prices.relative(prices.path_cost(way.visited)).mean()
+            route = walk(table.trace, fitted)
+            drops[i, seed] = best - correct[every_row, route.exit].mean()
+            costs[i, seed] = cost.relative(cost.path_cost(route.visited)).mean()
             nothing[i, seed] = any(issubclass(w.category, CascadeWarning) for w in caught)
     return drops, costs, nothing

@@ -1,25 +1,25 @@
-"""Does the monitor tell JPEG images from exact pixels, and is it quiet where nothing moved?
+"""Does the monitor notice JPEG images instead of exact pixels, and is it quiet without a change?
 
-Answers of four ResNets on CIFAR-10 test images are recorded twice: on exact pixels, and on JPEG
+Predictions of four ResNets on CIFAR-10 test images are recorded twice: on exact pixels, and on JPEG
 images, on which the nets are about ten points less accurate. Rows come in random order, and no
 row is both held out and fed. Policies are tuned on the very rows that are held out. "One test" is
-the share of splits in which a single test of all rows at the end would have rejected: what can be
-known from so few held-out rows, had one known when to look.
+the share of splits in which a single test of all rows at the end would have rejected. It shows what
+so few held-out rows can tell, at the best time to test.
 """
 
 import numpy as np
 
 from skcascade import ExitMonitor, fit_policy
-from skcascade._shift import fisher_exact
 from skcascade.policies import ConfidenceThreshold, WeightedBinary
+from skcascade.stats._sequential_fisher import fisher_exact
 
 from ._data import recorded_resnets, split
 from ._report import seeds, verdict
 
 BATCH = 50
 RATES = 0.01, 0.1
-#: At the first, nearly always 5 to 20 % of exact rows go on from the first net; at the second,
-#: often fewer.
+#: At the first, the first net nearly always defers 5 to 20 % of exact rows; at the second, often
+#: fewer.
 TARGETS = {"max_cost": 0.5}, {"max_accuracy_drop": 0.005}
 
 
@@ -30,7 +30,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    """What is fed against the reference: the same, and JPEG images; then false alarms."""
+    """Exact and JPEG images against an exact reference; then false alarms."""
     exact, jpeg = recorded_resnets("test_exact"), recorded_resnets("test_jpeg")
     many = args.seeds or (3 if args.quick else 100)
     few = args.seeds or (1 if args.quick else 20)
@@ -49,7 +49,7 @@ def thresholds(seed):
 
 
 def skipping(seed):
-    """Learnt rules that may skip stages."""
+    """A learned policy that may skip stages."""
     return WeightedBinary(skip=True, random_state=seed)
 
 
@@ -120,7 +120,7 @@ def tuned(table, rows, policy, seed, target):
         policy,
         table.trace.rows(rows),
         table.y[rows],
-        cost=table.price,
+        cost=table.cost,
         random_state=seed,
         **target,
     )
@@ -140,19 +140,20 @@ def one_test(policy, reference, trace, rate):
     monitor = ExitMonitor(policy, reference)
     monitor.walk(trace)
     found = [
-        fisher_exact(*monitor.held_out.of(*key), *monitor.seen.of(*key)) for key in monitor.rates
+        fisher_exact(*monitor.held_out.rate(*key), *monitor.seen.rate(*key))
+        for key in monitor.rates
     ]
     return min(found) <= rate / len(found)
 
 
 def words(target):
-    """An operating point as it is written."""
+    """An operating point as it is written in code."""
     ((name, value),) = target.items()
     return f"{name}={value:g}"
 
 
 def alarms(monitors, rate, moved):
-    """How many raised an alarm, after how many rows, and on which rate first."""
+    """Share of the monitors with an alarm, rows up to it, and the rate that raised it."""
     raised = [monitor for monitor in monitors if monitor.alarm]
     share = len(raised) / max(1, len(monitors))
     rows = [monitor.n_samples if monitor.alarm else np.inf for monitor in monitors]
@@ -173,5 +174,5 @@ def alarms(monitors, rate, moved):
 
 
 def _rows(n):
-    """Rows until an alarm, in words where there was none."""
+    """Rows until an alarm; "never" where there was none."""
     return float(n) if np.isfinite(n) else "never"

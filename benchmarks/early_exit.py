@@ -1,15 +1,15 @@
-"""What going from exit to exit adds to the bare blocks of one net, on 10,000 images.
+"""Overhead of the walk from exit to exit over the blocks of one net alone, on 10,000 images.
 
-The walk of a three-exit ResNet, with a policy that lets each row leave at a given exit,
-against the ideal: those exits known beforehand, rows gathered by exit, and for each row
-just the blocks and the head it needs, in passes of as many rows.
+The walk of a three-exit ResNet, with a policy that makes each row exit at a given stage, is
+compared with the ideal: exits known beforehand, rows gathered by exit, and for each row only the
+blocks and the head it needs, in passes of the same size.
 """
 
 import numpy as np
 import torch
 
 from skcascade import EXIT, walk
-from skcascade._stages import Live, Stages
+from skcascade.evidence import Live, Stages
 from skcascade.members import EarlyExitNetClassifier
 from skcascade.members._adapters import adapt
 from skcascade.nets import CascadedResNet
@@ -19,8 +19,8 @@ from ._report import verdict
 from ._timing import interval, timed
 
 TARGET = 1.10
-#: Share of the rows that leaves at each exit.
-LEAVES = 0.6, 0.25, 0.15
+#: Exit rate of each exit.
+EXIT_RATES = 0.6, 0.25, 0.15
 #: Images of 3x32x32 in one pass, as in `EarlyExitNetClassifier.step`.
 PASS_ROWS = 85
 
@@ -42,18 +42,18 @@ def run(args):
         yield measure(net, X, exits, args.depth, repeats)
 
 
-class LeaveAt(BaseExitPolicy):
-    """Lets row i leave at `exits[i]`; walks of one block after another, in order."""
+class ExitAt(BaseExitPolicy):
+    """Row i exits at `exits[i]`; for walks of one block of rows after another, in order."""
 
     def __init__(self, exits):
         self.exits = exits
 
     def route(self, stage, proba):
         if stage == 0:  # a new block
-            self.there, self.rest = np.split(self.rest, [len(proba)])
-        leaves = self.there == stage
-        self.there = self.there[~leaves]
-        return np.where(leaves, EXIT, stage + 1)
+            self.deferred, self.rest = np.split(self.rest, [len(proba)])
+        exits = self.deferred == stage
+        self.deferred = self.deferred[~exits]
+        return np.where(exits, EXIT, stage + 1)
 
     def begin(self):
         """Before each walk."""
@@ -62,7 +62,7 @@ class LeaveAt(BaseExitPolicy):
 
 
 def fitted(depth, n_rows):
-    """A net trained a little (only its time matters), random images, and their exits."""
+    """A briefly trained net (only its time matters), random images, and their exits."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, 3, 32, 32), dtype=np.float32)
     y = rng.integers(10, size=256)
@@ -70,23 +70,23 @@ def fitted(depth, n_rows):
     net = EarlyExitNetClassifier(
         CascadedResNet, module__depth=depth, max_epochs=1, train_split=None, classes=range(10)
     )
-    return net.fit(X[:256], y), X, rng.choice(3, size=n_rows, p=LEAVES)
+    return net.fit(X[:256], y), X, rng.choice(3, size=n_rows, p=EXIT_RATES)
 
 
 def measure(net, X, exits, depth, repeats):
-    """Ratio of the walk to the ideal, as the median over pairs of runs in turn."""
-    stages, policy = Stages([("net", adapt(net))], range(10)), LeaveAt(exits)
+    """Ratio of the walk to the ideal: the median over pairs of alternating runs."""
+    stages, policy = Stages([("net", adapt(net))], range(10)), ExitAt(exits)
     groups = [X[exits == k] for k in range(3)]
 
     def cascade():
         return walk(Live(stages, X), policy.begin())
 
     def ideal():
-        return [bare_blocks(net, k, rows) for k, rows in enumerate(groups)]
+        return [blocks_alone(net, k, rows) for k, rows in enumerate(groups)]
 
-    way, bare = cascade(), ideal()
-    error = max(np.abs(way.proba[exits == k] - bare[k]).max() for k in range(3))
-    assert (way.exit == exits).all()
+    route, known = cascade(), ideal()
+    error = max(np.abs(route.proba[exits == k] - known[k]).max() for k in range(3))
+    assert (route.exit == exits).all()
     seconds = np.array([in_turn(cascade, ideal, i) for i in range(repeats)])
     ratios = seconds[:, 0] / seconds[:, 1]
     drawn = np.random.default_rng(0).integers(repeats, size=(300, repeats))
@@ -106,8 +106,8 @@ def measure(net, X, exits, depth, repeats):
     }
 
 
-def bare_blocks(net, exit, X):
-    """Probabilities at `exit`: the blocks up to there and its head, and nothing kept."""
+def blocks_alone(net, exit, X):
+    """Probabilities at `exit`: the blocks up to there and its head; no state is kept."""
     blocks, head, proba = net.module_.blocks[: exit + 1], net.module_.exits[exit], []
     with torch.inference_mode(), net._autocast(X):
         for hidden in net._inputs(X, PASS_ROWS):
@@ -118,7 +118,7 @@ def bare_blocks(net, exit, X):
 
 
 def in_turn(first, second, i):
-    """Seconds of both calls, the other one first at every second turn."""
+    """Seconds of both calls; every second time the other one runs first."""
     if i % 2:
         return timed(first)[1], timed(second)[1]
     later = timed(second)[1]

@@ -1,10 +1,10 @@
 """GridSearchCV over 20 operating points against one, and against one fit, with the members cached.
 
 On the digits a search over 20 values of `alpha` is compared with a search over one, three folds
-each and no refit: what moving the dial costs beside fitting the members. On Fashion-MNIST the
-search that the user guide shows (one split, scored rows kept, refit on everything) is compared
-with one `fit` of the cascade on the same images, and three folds again with one value of `alpha`.
-Every search begins with an empty cache.
+each and no refit. The ratio shows the cost of further operating points, compared with fitting the
+members. On Fashion-MNIST the search of the user guide (one split, scored rows kept, refit on all
+rows) is compared with one `fit` of the cascade on the same images, and three folds again with one
+value of `alpha`. Every search begins with an empty cache.
 """
 
 import tempfile
@@ -60,7 +60,7 @@ def on_digits(name, members, repeats):
     )
     many, one = np.median(seconds, axis=0)
     pairs = seconds[:, 0] / seconds[:, 1]
-    # What only torch members are asked for; cheap ones are there to be seen.
+    # The target is for torch members; cheap ones are only reported.
     return {
         "data": "digits",
         "split": "3 folds",

@@ -9,7 +9,7 @@ from ._data import fashion_mnist
 from ._report import verdict
 from .learned_policies import members
 
-#: What is asked for.
+#: The target.
 AT_MOST = 1.3
 
 
@@ -43,11 +43,11 @@ def run(args):
 
 
 def one_run(policy, X, y):
-    """Seconds of an epoch of joint training, and the sum over members of a plain one."""
+    """Seconds of an epoch of joint training, and the sum of one plain epoch of each member."""
     nets = members(2, early_stopping=True)
     cascade = CascadeClassifier(nets, policy=policy, alpha=0.05, random_state=0).fit(X, y)
-    joint = cascade._tuning.policy.history_
+    joint = cascade.tuning_.policy.history_
     plain = [net.history_ for net in cascade.members_.values()]
-    # Members are trained on what early stopping leaves them of the rows that joint training sees.
+    # Early stopping takes a share of the rows from the members, but not from joint training.
     share = 1 / (1 - nets[0][1].validation_fraction)
     return np.mean(joint[:, "dur"]), share * sum(np.mean(history[:, "dur"]) for history in plain)

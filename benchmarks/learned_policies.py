@@ -1,13 +1,14 @@
-"""Three policies on three CifarResNets and Fashion-MNIST: thresholds, learnt rules, joint training.
+"""Three policies on three CifarResNets and Fashion-MNIST: thresholds, learned policies, heads.
 
 For each seed 40,000 training images are drawn: 27,000 to fit the members, 3,000 for validation,
-10,000 held out to tune policies on. The 10,000 test images are used for nothing but the curves.
-Whatever is trained further starts from the same fitted members, for the same number of epochs,
-at a learning rate of 1e-3: "continued" members by plain cross-entropy, "joint" ones by
-`Reinforce`, "gentle" ones by its exact gradient at 3e-4, "letter" by its
-`member_loss="zero_one"`. The policies that are compared on all of them see held-out rows only;
-"heads" are those of `Reinforce`. A variant is trained once a seed and kept in
-`--cache`; curves take minutes.
+10,000 held out to tune policies on. The 10,000 test images are used for the curves only.
+
+Further training starts from the same fitted members, for the same number of epochs, at a learning
+rate of 1e-3. "continued" members are trained by plain cross-entropy, "joint" ones by `Reinforce`,
+"gentle" ones by its exact gradient at 3e-4, and "letter" ones by its `member_loss="zero_one"`.
+
+The policies that are compared on all of them see held-out rows only; "heads" are those of
+`Reinforce`. A variant is trained once per seed and kept in `--cache`; curves take minutes.
 """
 
 import joblib
@@ -23,13 +24,13 @@ from ._data import fashion_mnist, fashion_mnist_test
 
 #: Depth and width of the members.
 SIZES = {"small": (8, 4), "medium": (14, 8), "large": (20, 16)}
-#: Relative costs at which accuracy is told, and prices of the candidates.
+#: Relative costs at which accuracy is reported, and alphas of the candidates.
 COSTS = 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6
 ALPHAS = np.geomspace(0.002, 1, 40)
 
 
 class SameRows(ConfidenceThreshold):
-    """Thresholds, with the members fitted on the rows that `Reinforce` leaves them."""
+    """Thresholds, with members fitted on the same rows as with `Reinforce`."""
 
     validation_fraction = 0.1
 
@@ -38,7 +39,7 @@ def add_arguments(parser):
     """Options of this benchmark."""
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--cache", default="benchmark-cache", help="folder of what was trained")
+    parser.add_argument("--cache", default="benchmark-cache", help="folder of trained variants")
 
 
 def run(args):
@@ -58,7 +59,7 @@ def run(args):
 
 #: Images drawn, and epochs of the members' own fit.
 FULL, QUICK = (40_000, 8), (2_000, 1)
-#: How members are trained further.
+#: Settings of the further training.
 EXTRA = {"max_epochs": 4, "patience": None, "lr": 1e-3}
 VARIANTS = {
     "pretrained": SameRows(),
@@ -86,7 +87,7 @@ def members(max_epochs, **params):
 
 
 def train(variant, seed, images, epochs, cache):
-    """Answers on held-out and test images, and what `fine_tune` learnt."""
+    """Predictions on held-out and test images, and the cost of each stage."""
     X, y = fashion_mnist(60_000)
     rows = np.random.default_rng(seed).permutation(len(y))[:images]
     cascade = CascadeClassifier(
@@ -101,10 +102,10 @@ def train(variant, seed, images, epochs, cache):
     X_test, y_test = fashion_mnist_test()
     return {
         "proba": cascade.trace_.proba,
-        "y": cascade._tuning.y,
+        "y": cascade.tuning_.y,
         "test": np.stack(list(cascade.staged_predict_proba(X_test)), axis=1),
         "y_test": y_test,
-        "price": cascade.cost_.edge_costs_[0],
+        "cost": cascade.cost_.edge_costs_[0],
     }
 
 
@@ -120,20 +121,20 @@ def policies(seed):
 def curve(policy, trained):
     """Accuracy at each of COSTS on the test images, and of each stage alone."""
     trace, test = Trace(trained["proba"]), Trace(trained["test"])
-    cost = FixedCost(trained["price"]).fit(trace)
+    cost = FixedCost(trained["cost"]).fit(trace)
     losses = test.losses(trained["y_test"])
     points = []
-    for candidate in policy.fit_path(trace, trained["y"], cost, ALPHAS):
-        way = walk(test, candidate)
-        price = cost.relative(cost.path_cost(way.visited)).mean()
-        points.append((price, 1 - losses[np.arange(len(losses)), way.exit].mean()))
-    price, accuracy = np.array(sorted(points)).T
-    at = np.interp(COSTS, price, accuracy)
-    return np.where(np.array(COSTS) >= price[0] - 0.01, at, np.nan), 1 - losses.mean(axis=0)
+    for candidate in policy.fit_alphas(trace, trained["y"], cost, ALPHAS):
+        route = walk(test, candidate)
+        spent = cost.relative(cost.path_cost(route.visited)).mean()
+        points.append((spent, 1 - losses[np.arange(len(losses)), route.exit].mean()))
+    spent, accuracy = np.array(sorted(points)).T
+    at = np.interp(COSTS, spent, accuracy)
+    return np.where(np.array(COSTS) >= spent[0] - 0.01, at, np.nan), 1 - losses.mean(axis=0)
 
 
 def row(variant, name, curves, of_seeds):
-    """A line of the table: accuracy in percent, mean over seeds."""
+    """A row of the table: accuracy in percent, mean over seeds."""
     at, alone = (np.array(part) * 100 for part in zip(*curves))
     return {
         "members": variant,

@@ -1,7 +1,7 @@
-"""Peak memory and time on recorded answers of a million rows: tuning, and the trade-off curve.
+"""Peak memory and time on recorded predictions of a million rows: tuning, and the trade-off curve.
 
-Every measurement is made in a process of its own. This process imports as little as it can: a
-child starts with the peak of its parent.
+Every measurement has a process of its own. This process imports as little as possible: a child
+starts with the peak of its parent.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 
 from ._report import verdict
 
-#: What is measured -> seconds it may take, and peak as a multiple of the trace.
+#: Task -> largest seconds, and largest peak as a multiple of the trace.
 PHASES = {"one alpha": (1.0, 3.0), "search": (120.0, 3.0), "50 points": (60.0, 4.0)}
 
 
@@ -53,7 +53,7 @@ def run(args):
 
 
 def in_new_process(phase, shape):
-    """What `child` prints."""
+    """Run `child` in a new process; the dict that it prints."""
     code = f"from benchmarks.memory import child; child({phase!r}, {shape!r})"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
@@ -65,19 +65,19 @@ def child(phase, shape):
     from skcascade.costs import FixedCost
     from skcascade.policies import ConfidenceThreshold
 
-    simulate(10, *shape[1:])  # loads what is loaded on first use
+    simulate(10, *shape[1:])  # imports of first use happen here
     before = peak()
     trace, y = simulate(*shape)
-    price = [4.0**k for k in range(shape[1])]
+    cost = [4.0**k for k in range(shape[1])]
     made = peak() - before
     start = time.perf_counter()
     if phase == "one alpha":
-        ConfidenceThreshold().fit(trace, y, FixedCost(price).fit(trace), 0.05)
-    elif phase == "50 points":  # tuned on one half, judged on the other
-        tradeoff_curve(trace, None, y, cost=price, points=50, cv=0.5, random_state=0)
+        ConfidenceThreshold().fit(trace, y, FixedCost(cost).fit(trace), 0.05)
+    elif phase == "50 points":  # tuned on one half, evaluated on the other
+        tradeoff_curve(trace, None, y, cost=cost, points=50, cv=0.5, random_state=0)
     else:
         fit_policy(
-            ConfidenceThreshold(), trace, y, cost=price, max_accuracy_drop=0.01, random_state=0
+            ConfidenceThreshold(), trace, y, cost=cost, max_accuracy_drop=0.01, random_state=0
         )
     seconds = time.perf_counter() - start
     result = {"trace": trace.proba.nbytes, "peak": peak() - before, "before": made}
@@ -85,7 +85,7 @@ def child(phase, shape):
 
 
 def simulate(n_samples, n_stages, n_classes, block=10_000):
-    """A trace whose stages grow better, and labels, made block by block."""
+    """A trace of stages of growing skill, and labels, made block by block."""
     import numpy as np
 
     from skcascade import Trace

@@ -1,4 +1,4 @@
-"""What the cascade adds to its first member when one row leaves there."""
+"""Overhead of the cascade over its first member, for one row that exits there."""
 
 import cProfile
 import pstats
@@ -17,7 +17,7 @@ from ._report import verdict
 from ._timing import compare
 
 MAX_RATIO, MAX_ADDED = 1.3, 150.0
-#: Name -> (member, whether the ratio counts as well as the microseconds).
+#: Name -> (member, whether there is a target for the ratio, not only for the microseconds).
 FIRST = {
     "TorchClassifier, MLP (8,)": (
         TorchClassifier(module_params={"hidden": (8,)}, max_epochs=1, random_state=0),
@@ -36,14 +36,14 @@ FIRST = {
 def add_arguments(parser):
     """Options of this benchmark."""
     parser.add_argument("--calls", type=int, help="of each side (default 5000, quick 500)")
-    parser.add_argument("--profile", action="store_true", help="also list the dearest functions")
+    parser.add_argument("--profile", action="store_true", help="also list the slowest functions")
 
 
 def run(args):
-    """One row a member."""
+    """One row for each member."""
     calls = args.calls or (500 if args.quick else 5_000)
     for name, (first, ratio_counts) in FIRST.items():
-        cascade, row = leaves_at_once(first)
+        cascade, row = first_exit(first)
         member = cascade.members_.first
         timing = compare(
             lambda: cascade.predict_proba(row),  # noqa: B023
@@ -70,8 +70,8 @@ def run(args):
             profile(cascade, row, calls)
 
 
-def leaves_at_once(first):
-    """A cascade whose first stage keeps every row, and one row."""
+def first_exit(first):
+    """A cascade in which every row exits at the first stage, and one row."""
     X, y = noisy_digits(500)
     if isinstance(first, TorchClassifier) and first.module is CifarResNet:
         X = np.kron(X.reshape(-1, 1, 8, 8), np.ones((4, 4))).astype(np.float32)  # 32 x 32
@@ -83,7 +83,7 @@ def leaves_at_once(first):
 
 
 def profile(cascade, row, calls):
-    """Print where the time of the cascade's calls goes."""
+    """Print the functions in which calls of the cascade spend their time."""
     with cProfile.Profile() as profiler:
         for _ in range(calls):
             cascade.predict_proba(row)

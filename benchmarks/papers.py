@@ -2,21 +2,21 @@
 
 1. Guan et al.: a cascade of members of growing cost, as trained one by one and as trained jointly.
 2. Berestizshevsky & Even: three exits of the largest member, the rule of each exit on its own.
-3. Bolukbasi et al.: learnt rules, for those exits, and for selection among three members.
+3. Bolukbasi et al.: learned policies, for those exits, and for selection among three members.
 
-What the nets say of held-out and test images is in `benchmarks/recorded`; from there on all takes
-minutes, kept in `--cache`: empty it when the package has changed. `--train` trains what is missing
-there, each net from its last checkpoint in `--cache` on; `--full` does so for as many epochs as the
-papers, for which it wants `--device cuda`.
+The predictions of the nets on held-out and test images are in `benchmarks/recorded`. With them, all
+takes minutes, and is kept in `--cache`: empty it after a change of the package. `--train` trains
+missing nets, each from its last checkpoint in `--cache` on. `--full` does so for as many epochs as
+in the papers, which needs `--device cuda`.
 
 Costs are MACs and cumulative. Policies are tuned on the second half of the 5,000 held-out images;
 the first half validates joint training. Drops are measured against the last stage, on the 10,000
 test images. Numbers are the mean and the standard deviation over draws: of 80 % of the images
-tuned on, and of as many test images as there are, with replacement. That nets trained again
-would differ is in them only where a line has several seeds.
+tuned on, and of as many test images as there are, with replacement. They include the variation
+between trained nets only where a row has several seeds.
 
-"Dialled" points are chosen on held-out images. What is "read off" lies on the curve of the
-test images themselves, as published figures do.
+"Chosen" points come from held-out images. Costs that are "read off" lie on the curve of the test
+images themselves, as published figures do.
 """
 
 from typing import NamedTuple
@@ -24,9 +24,9 @@ from typing import NamedTuple
 import joblib
 import numpy as np
 
-from skcascade._operating_point import OperatingPoint
-from skcascade._search import Search, way_of
 from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
+from skcascade.tuning._operating_point import OperatingPoint
+from skcascade.tuning._search import Search, compute_outcome
 
 from ._draws import cost_at
 from ._recorded import PLANS, load, train_and_record
@@ -39,12 +39,12 @@ EXITS_COST = 1 - 0.274
 #: The same at a drop of a point (Bolukbasi et al., ImageNet, top 5).
 SELECTION_COST = 1 / 2.8
 EPSILONS = 0.01, 0.02, 0.04
-#: Dials, and drops at which costs are read off.
+#: Largest drops asked for, and drops at which costs are read off.
 DROPS = np.array([0.0, 0.004, 0.01, 0.02])
-#: Policies of all cascades; those that take long come last.
+#: Policies of all cascades, the slow ones last.
 POLICIES = {
     "threshold": ConfidenceThreshold(),
-    "threshold, bare": ConfidenceThreshold(per_class=False),
+    "threshold, uncalibrated": ConfidenceThreshold(per_class=False),
     "heads": Reinforce("exact", random_state=0),
     "weighted": WeightedBinary(random_state=0),
 }
@@ -59,7 +59,7 @@ def add_arguments(parser):
     parser.add_argument("--train", action="store_true", help="train and record what is missing")
     parser.add_argument("--depths", nargs="+", type=int, help="train these members only")
     parser.add_argument("--epochs", type=int, help="of the members' own training")
-    parser.add_argument("--full", action="store_true", help="as many epochs as the papers")
+    parser.add_argument("--full", action="store_true", help="as many epochs as in the papers")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compiled", action="store_true", help="train with torch.compile")
     parser.add_argument(
@@ -68,13 +68,13 @@ def add_arguments(parser):
 
 
 def run(args):
-    """The lines of each method, for each set of images that is recorded."""
+    """The rows of each method, for each set of images that is recorded."""
     n_draws = args.draws or (2 if args.quick else 20)
     policies = dict(list(POLICIES.items())[: N_QUICK if args.quick else None])
     once = joblib.Memory(args.cache, verbose=0).cache(one_draw)
 
-    def play(policy, found):
-        """A :class:`Played` for each draw of each recording."""
+    def replay(policy, found):
+        """A :class:`Replayed` for each draw of each recording."""
         return [once(policy, one, seed) for one in found for seed in range(n_draws)]
 
     for name in args.sets:
@@ -84,16 +84,16 @@ def run(args):
             found = [load(name, variant, seed, args.full) for seed in args.seeds]
             found = [one for one in found if one is not None]
             for method in methods if found else []:
-                for line in method(found, play, policies):
+                for row in method(found, replay, policies):
                     start = {"data": name, "stages": variant, "nets": seeds(len(found))}
-                    yield start | {"draws": n_draws * len(found)} | line
+                    yield start | {"draws": n_draws * len(found)} | row
 
 
-def alone(found, play, policies):
+def alone(found, replay, policies):
     """Error and cost of every stage."""
     for k, stage in enumerate(found[0].names):
         errors = np.array([one.test.losses(one.y_test)[:, k].mean() for one in found])
-        macs = found[0].prices.edge_costs_[0]
+        macs = found[0].cost.edge_costs_[0]
         yield {
             "stage": stage,
             "error": percent(errors),
@@ -103,19 +103,19 @@ def alone(found, play, policies):
         }
 
 
-def cascade(found, play, policies):
-    """Method 1: what a cascade costs that errs no more than its last member."""
+def cascade(found, replay, policies):
+    """Method 1: cost of a cascade with no more errors than its last member."""
     for name, policy in policies.items():
-        yield summary(name, play(policy, found), drop=0.0, asked=JOINT_COST)
+        yield summary(name, replay(policy, found), drop=0.0, asked=JOINT_COST)
 
 
-def exits(found, play, policies):
-    """Method 2: the rule of each exit on its own, for each epsilon, beside the joint rules."""
-    joint = {name: play(policy, found) for name, policy in policies.items()}
+def exits(found, replay, policies):
+    """Method 2: the rule of each exit on its own, for each epsilon, and the joint rules."""
+    joint = {name: replay(policy, found) for name, policy in policies.items()}
     for epsilon in EPSILONS:
         rule = ConfidenceThreshold(tuning="per_stage", epsilon=epsilon)
-        played = play(rule, found)
-        drop, cost = np.array([one.dialled[0] for one in played]).T
+        replayed = replay(rule, found)
+        drop, cost = np.array([one.chosen[0] for one in replayed]).T
         at_equal = np.array(
             [cost_at(one.points, [d])[0] for one, d in zip(joint["threshold"], drop)]
         )
@@ -128,11 +128,11 @@ def exits(found, play, policies):
             "_mean drop": float(drop.mean()),
             "_mean cost": float(cost.mean()),
         }
-    for name, played in joint.items():
-        yield summary(name, played, drop=0.004, asked=EXITS_COST)
+    for name, replayed in joint.items():
+        yield summary(name, replayed, drop=0.004, asked=EXITS_COST)
 
 
-def selection(found, play, policies):
+def selection(found, replay, policies):
     """Method 3 among three members of very different cost: the first, the middle, the last."""
     last = len(found[0].names) - 1
     three = [one.stages([0, last // 2, last]) for one in found]
@@ -140,8 +140,8 @@ def selection(found, play, policies):
     if "weighted" in policies:
         rules["weighted, skip"] = WeightedBinary(skip=True, random_state=0)
     for name, policy in rules.items():
-        line = summary(name, play(policy, three), drop=0.01, asked=SELECTION_COST)
-        yield {"among": " ".join(three[0].names)} | line
+        row = summary(name, replay(policy, three), drop=0.01, asked=SELECTION_COST)
+        yield {"among": " ".join(three[0].names)} | row
 
 
 METHODS = {
@@ -151,58 +151,58 @@ METHODS = {
 }
 
 
-class Played(NamedTuple):
-    """One draw: drop and relative cost at each dial, and of the candidates on the front."""
+class Replayed(NamedTuple):
+    """One draw: (drop, relative cost) of the chosen points, and of the points on the front."""
 
-    dialled: np.ndarray
+    chosen: np.ndarray
     points: np.ndarray
 
 
 def one_draw(policy, one, seed):
-    """A :class:`Played`: tuned on some held-out images, judged on a resample of test images."""
+    """A :class:`Replayed`: tuned on held-out images, evaluated on a resample of test images."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(one.y))[: int(0.8 * len(one.y))]
     drawn = rng.integers(len(one.y_test), size=len(one.y_test))
-    search = Search.run(policy, one.tune.rows(rows), one.y[rows], one.prices, random_state=seed)
+    search = Search.run(policy, one.tune.rows(rows), one.y[rows], one.cost, random_state=seed)
     losses = one.test.losses(one.y_test)
 
-    def judged(i):
-        lost, paid, _ = way_of(one.test, search.policies[i], losses, one.prices)
-        return (lost - losses[:, -1])[drawn].mean(), one.prices.relative(paid[drawn]).mean()
+    def evaluated(i):
+        loss, spent, _ = compute_outcome(one.test, search.policies[i], losses, one.cost)
+        return (loss - losses[:, -1])[drawn].mean(), one.cost.relative(spent[drawn]).mean()
 
-    dials = [OperatingPoint(max_accuracy_drop=drop) for drop in DROPS]
-    dialled = [dial.choose(search.curve) if policy.tunable else 0 for dial in dials]
+    targets = [OperatingPoint(max_accuracy_drop=drop) for drop in DROPS]
+    chosen = [target.choose(search.curve) if policy.tunable else 0 for target in targets]
     front = search.curve.pareto()
-    points = {i: judged(i) for i in {*dialled, *front}}
-    return Played(*(np.array([points[i] for i in chosen]) for chosen in (dialled, front)))
+    points = {i: evaluated(i) for i in {*chosen, *front}}
+    return Replayed(*(np.array([points[i] for i in found]) for found in (chosen, front)))
 
 
-def summary(policy, played, drop, asked):
-    """The line of a policy; what is asked for is a cost at `drop`."""
-    dialled = np.array([one.dialled for one in played])
-    read_off = np.array([cost_at(one.points, DROPS) for one in played])
+def summary(policy, replayed, drop, asked):
+    """The row of a policy; `asked` is the published cost at `drop`."""
+    chosen = np.array([one.chosen for one in replayed])
+    read_off = np.array([cost_at(one.points, DROPS) for one in replayed])
     at = list(DROPS).index(drop)
     reached = read_off[~np.isnan(read_off[:, at]), at]
     return {
         "policy": policy,
-        **{f"dial {d:g}: drop, MACs": both(dialled[:, i]) for i, d in enumerate(DROPS)},
+        **{f"dial {d:g}: drop, MACs": both(chosen[:, i]) for i, d in enumerate(DROPS)},  # words: ok
         **{f"read off at {d:g}": percent(read_off[:, i]) for i, d in enumerate(DROPS)},
         "asked": asked,
         "met": verdict(reached.mean(), asked) if len(reached) else "-",
-        "within reach": len(reached) / len(played),
-        "_dialled": dialled.mean(axis=0).tolist(),
+        "within reach": len(reached) / len(replayed),
+        "_dialled": chosen.mean(axis=0).tolist(),  # words: ok
         "_mean": float(reached.mean()) if len(reached) else None,
-        "_points": played[0].points.tolist(),
+        "_points": replayed[0].points.tolist(),
     }
 
 
 def both(pairs):
-    """Drop and cost, in words."""
+    """Drop and cost, as text."""
     return ", ".join(percent(column) for column in pairs.T)
 
 
 def percent(values):
-    """Mean and standard deviation in percent, of what is there."""
+    """Mean and standard deviation in percent, without NaN."""
     values = 100 * values[~np.isnan(values)]
     if not len(values):
         return "-"

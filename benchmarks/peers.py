@@ -1,16 +1,16 @@
-"""The same work done by what else can be installed, or read: cost, drop, and who is dearer.
+"""Published rules and other packages at the same targets: cost, drop, and where ours is costlier.
 
-Every peer is tuned on the rows of a draw and judged on all others, at each of TARGETS. The verdict
-compares mean costs at equal mean drop: ours is read off the line through the mean points of our
-default at `FINE` targets, at the mean drop of the peer. It is "dearer" there if the difference
-exceeds one standard error, by a bootstrap over the draws. Beyond our line there is no verdict.
+Every peer is tuned on the rows of a draw and evaluated on all others, at each of TARGETS. The
+verdict compares mean costs at equal mean drop: ours is read off the line through the mean points of
+our default at `FINE` targets, at the mean drop of the peer. Ours is more expensive there if the
+difference exceeds one standard error, by a bootstrap over the draws. Beyond our line there is no
+verdict.
 
-Rules that walk a chain are given the stages up to the one that is best on the rows tuned on, since
-nobody would end a chain with a dearer stage that is worse; `--end last` gives them all.
+Rules for a chain of stages get the stages up to the best one on the rows tuned on. A more expensive
+and less accurate last stage would be no fair comparison; `--end last` gives them all.
 
-What was computed is kept in `--cache`, from which a run also takes what another environment has
-put there: run the peers of each environment in it, then all of them, with `--json`, in any one.
-The seconds are those of one target, tuned alone.
+Results are kept in `--cache`, which environments share: run the peers of each environment in it,
+then all of them, with `--json`, in any one. The seconds are those of one target, tuned alone.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ import numpy as np
 
 import skcascade
 from skcascade import walk
-from skcascade._operating_point import OperatingPoint
-from skcascade._tuning import Tuning
 from skcascade.exceptions import CascadeWarning
 from skcascade.policies import ConfidenceThreshold
+from skcascade.tuning._operating_point import OperatingPoint
+from skcascade.tuning._tuning import Tuning
 
 from ._draws import TARGETS, Draw, chosen, mean_and_error
 from ._draws import add_arguments as add_draws
@@ -37,9 +37,9 @@ from ._report import seeds
 from ._rules import RULES
 from ._timing import timed
 
-#: Ends of our line for those who pay anything: the best stage alone, and what is most accurate.
+#: The expensive end of our line: the best stage alone, and the most accurate point.
 ALONE, MOST_ACCURATE = "alone", "most accurate"
-#: What our line is drawn through: those, and targets.
+#: The points of our line: those, and targets.
 FINE = ALONE, MOST_ACCURATE, *sorted({*TARGETS, 0.001, 0.0075, 0.015, 0.03, 0.04, 0.05, 0.07})
 N_BOOTSTRAP = 1_000
 
@@ -50,13 +50,13 @@ class Ours(Peer):
     def __init__(self, level=None):
         self.level = level
         self.targets = TARGETS if level else FINE
-        self.cannot = ("call a service that lies before the first one in use", "mix answers")
-        self.cannot += () if level else ("say how sure the drop is, without `confidence_level`",)
+        self.cannot = ("run a service before the first one in use", "combine predictions")
+        self.cannot += () if level else ("guarantee the drop without `confidence_level`",)
 
     def prepare(self, draw):
         """One search serves all targets."""
         tuning = Tuning(
-            ConfidenceThreshold(), draw.trace, draw.y, draw.prices, random_state=draw.seed
+            ConfidenceThreshold(), draw.trace, draw.y, draw.cost, random_state=draw.seed
         )
         tuning.search(self.level is not None)
         return tuning
@@ -66,14 +66,14 @@ class Ours(Peer):
         if target == ALONE:
             policy = prepared.search().policies[prepared.search().reference]
         else:
-            dial = {"alpha": 0.0} if target == MOST_ACCURATE else {"max_accuracy_drop": target}
+            asked = {"alpha": 0.0} if target == MOST_ACCURATE else {"max_accuracy_drop": target}
             with warnings.catch_warnings():  # one says that nothing is certified
                 warnings.simplefilter("ignore", CascadeWarning)
-                policy, *_ = prepared.fit(OperatingPoint(**dial), self.level)
+                policy, *_ = prepared.fit(OperatingPoint(**asked), self.level)
 
         def answers(trace):
-            way = walk(trace, policy)
-            return Answers(way.proba.argmax(axis=1), way.visited)
+            route = walk(trace, policy)
+            return Answers(route.proba.argmax(axis=1), route.visited)
 
         return answers
 
@@ -89,11 +89,11 @@ def add_arguments(parser):
     parser.add_argument(
         "--end", default="best", choices=["best", "last"], help="the stage where chains end"
     )
-    parser.add_argument("--cache", default="benchmark-cache", help="folder of what was computed")
+    parser.add_argument("--cache", default="benchmark-cache", help="folder of finished draws")
 
 
 def run(args):
-    """For each table the points of all peers, then the verdicts; last what each cannot do."""
+    """For each table the points of all peers, then the verdicts; last the limits of each peer."""
     tables, n_draws = chosen(args)
     work = joblib.Memory(args.cache, verbose=0).cache(one_draw, ignore=["table"])
     missing = set()
@@ -129,7 +129,7 @@ def all_draws(work, table, name, n_rows, end, n_draws):
 
 
 def code_of(name):
-    """A digest of the code whose work is kept, so that new code is run again."""
+    """A digest of the code behind cached results, so that changed code runs again."""
     peer = PEERS[name]
     if isinstance(peer, Ours):
         files = sorted(Path(skcascade.__file__).parent.rglob("*.py"))
@@ -146,15 +146,15 @@ def one_draw(table, table_name, name, code, n_rows, end, seed):
     n_stages = draw.trace.n_stages if end == "last" else max(2, best_stage(draw) + 1)
     part = up_to(draw, n_stages)
     prepared, shared = timed(lambda: peer.prepare(part))
-    points, spent = [], []
+    points, seconds = [], []
     for target in peer.targets:
         answers, own = timed(lambda target=target: peer.choose(prepared, target))
         label, visited = answers(part.test)
         visited = np.pad(visited, ((0, 0), (0, draw.trace.n_stages - n_stages)))
-        point = measure(Answers(label, visited), draw.test, draw.y_test, draw.prices)
+        point = measure(Answers(label, visited), draw.test, draw.y_test, draw.cost)
         points.append([float(value) for value in point])
-        spent.append(shared + own)
-    return {"points": points, "seconds": spent}
+        seconds.append(shared + own)
+    return {"points": points, "seconds": seconds}
 
 
 def points(table, name, found, n_rows):
@@ -179,23 +179,23 @@ def points(table, name, found, n_rows):
 
 
 def verdict(table, name, ours, peer):
-    """At which targets of the peer ours is dearer at its mean drop."""
+    """At which targets of the peer ours is more expensive at its mean drop."""
     drawn = np.random.default_rng(0).integers(len(ours), size=(N_BOOTSTRAP, len(ours)))
     pairs = [(ours[rows].mean(axis=0), peer[rows].mean(axis=0)) for rows in drawn]
     error = np.std([excess(*pair) for pair in pairs], axis=0) if len(ours) > 1 else np.nan
     line, means = ours.mean(axis=0), peer.mean(axis=0)
     more, beyond = excess(line, means), outside(line, means)
     error = np.broadcast_to(error, more.shape)
-    dearer = ~beyond & (more > error)
+    costlier = ~beyond & (more > error)
     worst = int(np.where(beyond, -np.inf, more).argmax())
-    told = not beyond.all()
+    known = not beyond.all()
     return {
         "data": f"{table:<18}",
         "against": f"{name:<16}",
-        "ours dearer at": f"{text(dearer):<30}",
+        "ours dearer at": f"{text(costlier):<30}",  # words: ok
         "beyond our line": f"{text(beyond):<30}",
-        "at worst": f"{more[worst]:+.4f} +- {error[worst]:.4f}" if told else "-",
-        "at target": TARGETS[worst] if told else "-",
+        "at worst": f"{more[worst]:+.4f} +- {error[worst]:.4f}" if known else "-",
+        "at target": TARGETS[worst] if known else "-",
         "_more": [None if out else float(value) for value, out in zip(more, beyond)],
         "_error": [float(value) for value in error],
     }
@@ -208,9 +208,9 @@ def excess(ours, peer):
 
 
 def outside(ours, peer):
-    """Whether there is nothing to compare with.
+    """Whether our line has no point of the same drop.
 
-    Where a peer loses more than our boldest point and is dearer too, that point beats it.
+    Where a peer has a larger drop than our cheapest point, and costs more, that point beats it.
     """
     drop, cost = front(ours)
     return (peer[:, 0] < drop[0]) | ((peer[:, 0] > drop[-1]) & (peer[:, 1] < cost[-1]))

@@ -1,25 +1,25 @@
-"""Every policy on every recorded table: where its dial lands, and its whole trade-off curve.
+"""Every policy on every recorded table: the points it chooses, and its whole trade-off curve.
 
-Each draw is a random set of rows to tune on; all other rows of the table judge. All policies get
+Each draw is a random set of rows to tune on; all other rows of the table evaluate. All policies get
 the same draws, and one search per draw serves everything below. `Reinforce` trains its stop heads
 only: recorded members cannot be trained.
 
-- The dial: cost and drop at each of TARGETS, and how often the drop is larger than asked for.
-- The curve: candidates on the cross-fitted Pareto front of the search, judged on the other rows.
-  Its area is `TradeoffCurve.area`, in points of accuracy: each budget buys the best point it
-  pays for, and what is left is lost, so that few points with wide gaps count for less. On the
-  *line* through the points, a budget between two of them is shared out; so it is for the coin
-  toss between single stages and the oracle, which knows of each sample which stages are right.
+- Operating points: cost and drop at each of TARGETS, and how often the drop exceeds the target.
+- The curve: candidates on the cross-fitted Pareto front of the search, on the evaluation rows.
+  Its area is `TradeoffCurve.area`, in points of accuracy: each budget counts with the best point
+  within it, so that few points with wide gaps count for less. On the *line* through the points,
+  a budget between two of them mixes them at random. So it does for the random mixture of single
+  stages, and for the oracle, which knows for each sample which stages are right.
 - The comparison with the default policy, draw by draw: difference in both areas, with paired
   t-tests, and in accuracy at equal relative cost, on the lines.
 
-What varies from draw to draw are the rows tuned on and the seed of the policy. The judging rows
-are nearly the same every time: the table less a small part (half of *digit*). So errors and
-p-values say whether other draws *from this table* would give the same result, not whether other
-data of the same kind would; and draws share rows, so that they are a little too small even then.
+Draws differ in the rows tuned on and in the seed of the policy. The evaluation rows are nearly the
+same every time: the table less a small part (half of *digit*). So errors and p-values say whether
+other draws *from this table* would give the same result. They do not say whether other data of the
+same kind would. And draws share rows, so that even for this table they are a little too small.
 
-One policy on one draw is kept in `--cache`, as long as policy and function stay as they are; a
-change elsewhere in the package is not noticed, so use a new folder then.
+One policy on one draw is kept in `--cache`, as long as policy and function do not change. Use a new
+folder after other changes of the package: they are not noticed.
 """
 
 import joblib
@@ -27,18 +27,19 @@ import numpy as np
 from scipy.integrate import trapezoid
 from scipy.stats import ttest_1samp
 
-from skcascade._curve import _mean_best, curve_of
-from skcascade._operating_point import OperatingPoint
-from skcascade._search import way_of
-from skcascade._tuning import Tuning
 from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
+from skcascade.tuning._build_curve import build_curve, measure_outcome
+from skcascade.tuning._curve import _mean_best
+from skcascade.tuning._operating_point import OperatingPoint
+from skcascade.tuning._search import compute_outcome
+from skcascade.tuning._tuning import Tuning
 
 from . import _draws
 from ._draws import TARGETS, Draw, mean_and_error, standard_error
 from ._report import seeds
 from ._timing import timed
 
-#: What the others are compared with.
+#: The policy that all others are compared with.
 DEFAULT = "threshold"
 #: Name -> policy for a seed.
 POLICIES = {
@@ -49,10 +50,10 @@ POLICIES = {
     "reinforce": lambda seed: Reinforce(random_state=seed),
     "exact": lambda seed: Reinforce("exact", random_state=seed),
 }
-#: Those that are quick, one of each kind.
+#: Quick ones, one of each kind.
 QUICK = DEFAULT, "per stage", "weighted", "exact"
-#: What is known of a curve: its own areas, and those it is measured by.
-AREAS = "area", "line", "coin toss", "oracle"
+#: Areas of a curve, and of the baseline and the bound that it is compared with.
+AREAS = "area", "line", "mixture", "oracle"
 #: Accuracies are compared at these shares of the way from the cheapest to the best stage's cost.
 SHARES = 0.25, 0.5, 0.75
 
@@ -76,71 +77,72 @@ def run(args):
                 once(table, table.name, POLICIES[name](seed), args.rows, seed)
                 for seed in range(n_draws)
             ]
-            yield from dial_rows(table, args.rows, name, found[name])
+            yield from point_rows(table, args.rows, name, found[name])
         for name in names:
             yield curve_row(table, args.rows, name, found)
 
 
 def one_draw(table, name, policy, n_rows, seed):
-    """What a policy does on one draw of a table, which is known to the cache by its name.
+    """Results of a policy on one draw of a table; the cache knows the table by its name.
 
     Returns
     -------
     draw : dict
-        `dial`: drop, relative cost, and the cost that the search expected, at each target,
+        `chosen`: drop, relative cost, and the cost that the search expected, at each target,
         (n_targets, 3). `curve`: relative cost and accuracy by rising cost, (2, n_points).
-        `area`, `line`, `coin toss`, `oracle`: areas. `seconds`: of the search.
+        An area for each of AREAS. `seconds`: of the search.
     """
     draw = Draw.of(table, n_rows, seed)
-    tuning = Tuning(policy, draw.trace, draw.y, draw.prices, random_state=seed)
+    tuning = Tuning(policy, draw.trace, draw.y, draw.cost, random_state=seed)
     search, seconds = timed(tuning.search)
     fitted, _, indices = tuning.fit_all([OperatingPoint(max_accuracy_drop=t) for t in TARGETS])
-    curve = judged_curve(draw, search)
-    order, toss = np.argsort(curve.relative_cost, kind="stable"), curve.coin_toss()
+    curve = evaluated_curve(draw, search)
+    order, mixed = np.argsort(curve.relative_cost, kind="stable"), curve.random_mixture()
     points = np.stack([curve.relative_cost[order], curve.accuracy[order]])
-    judged = [draw.judge(policy) for policy in fitted]
+    measured = [draw.evaluate(policy) for policy in fitted]
     return {
-        "dial": np.c_[judged, search.curve.relative_cost[indices]],
+        "chosen": np.c_[measured, search.curve.relative_cost[indices]],
         "curve": points,
         "area": curve.area(),
         "line": area_of_line(*points, curve),
-        "coin toss": area_of_line(curve.stage_cost[toss], curve.stage_accuracy[toss], curve),
+        "mixture": area_of_line(curve.stage_cost[mixed], curve.stage_accuracy[mixed], curve),
         "oracle": area_of_line(*oracle(draw.test.losses(draw.y_test), curve.stage_cost), curve),
         "seconds": seconds,
     }
 
 
-def judged_curve(draw, search):
-    """Candidates on the cross-fitted front, on the rows that judge."""
+def evaluated_curve(draw, search):
+    """Candidates on the cross-fitted front, on the evaluation rows."""
     front = search.curve.pareto()
     losses = draw.test.losses(draw.y_test)
-    ways = (way_of(draw.test, search.policies[i], losses, draw.prices) for i in front)
-    weight = np.ones(len(losses))
-    return curve_of(search.curve.parameter[front], ways, losses, draw.prices, weight)
+    weight, n_stages = np.ones(len(losses)), draw.test.n_stages
+    outcomes = (compute_outcome(draw.test, search.policies[i], losses, draw.cost) for i in front)
+    points = [measure_outcome(*outcome, weight, n_stages) for outcome in outcomes]
+    return build_curve(search.curve.parameter[front], points, losses, draw.cost, weight)
 
 
-def oracle(losses, price):
+def oracle(losses, stage_cost):
     """Corners (cost, accuracy) of the best curve there is, by rising cost.
 
-    Every sample goes straight to the stage of the least loss + alpha * price. With 0/1 losses
-    choices change only where a right answer is worth just the step between two stages, so that
-    one alpha between each two such prices finds every corner.
+    Every sample goes straight to the stage with the smallest loss + alpha * cost. With 0/1 losses,
+    choices change only at alphas at which a correct prediction is worth exactly the difference
+    in cost between two stages. So one alpha between each two of these finds every corner.
 
     Parameters
     ----------
     losses : ndarray of shape (n_samples, n_stages)
-    price : ndarray of shape (n_stages,)
+    stage_cost : ndarray of shape (n_stages,)
     """
-    steps = np.unique(np.abs(np.subtract.outer(price, price)))
+    steps = np.unique(np.abs(np.subtract.outer(stage_cost, stage_cost)))
     turns = 1 / steps[steps > 0][::-1]
     alphas = np.r_[turns[0] / 2, (turns[1:] + turns[:-1]) / 2, turns[-1] * 2]
-    best = [np.argmin(losses + alpha * price, axis=1) for alpha in alphas[::-1]]
-    lost = [np.take_along_axis(losses, k[:, np.newaxis], axis=1).mean() for k in best]
-    return np.array([price[k].mean() for k in best]), 1 - np.array(lost)
+    best = [np.argmin(losses + alpha * stage_cost, axis=1) for alpha in alphas[::-1]]
+    loss = [np.take_along_axis(losses, k[:, np.newaxis], axis=1).mean() for k in best]
+    return np.array([stage_cost[k].mean() for k in best]), 1 - np.array(loss)
 
 
 def area_of_line(cost, accuracy, curve):
-    """Area as of `curve`, of the line through corners: budgets between them are shared out."""
+    """Area of the line through corners, as that of `curve`; the line mixes its corners."""
     low, high = curve.stage_cost.min(), curve.stage_cost[curve.reference]
     if low == high:
         return np.nan
@@ -149,12 +151,12 @@ def area_of_line(cost, accuracy, curve):
     return mean - _mean_best(curve.stage_cost, curve.stage_accuracy, low, high)
 
 
-def dial_rows(table, n_rows, name, draws):
-    """The rows of one policy: where the dial lands at each target."""
-    measured = np.transpose([draw["dial"] for draw in draws], (1, 2, 0))
+def point_rows(table, n_rows, name, draws):
+    """The rows of one policy: the point chosen at each target."""
+    measured = np.transpose([draw["chosen"] for draw in draws], (1, 2, 0))
     for target, (drop, cost, expected) in zip(TARGETS, measured):
         yield {
-            "part": "dial",
+            "part": "chosen",
             **labels(table, n_rows, name, draws),
             "max drop": target,
             "relative cost": mean_and_error(cost, 4),
@@ -171,13 +173,13 @@ def dial_rows(table, n_rows, name, draws):
 
 def curve_row(table, n_rows, name, found):
     """Areas of one policy, and the comparison with the default one; all in points."""
-    area, line, toss, best = (in_points(found[name], key) for key in AREAS)
+    area, line, mixture, best = (in_points(found[name], key) for key in AREAS)
     row = {
         "part": "curve",
         **labels(table, n_rows, name, found[name]),
         "area": mean_and_error(area, 3),
         "line": mean_and_error(line, 3),
-        "coin toss": float(toss.mean()),
+        "coin toss": float(mixture.mean()),  # words: ok
         "oracle": float(best.mean()),
         "_areas": area.tolist(),
         "_lines": line.tolist(),
@@ -219,15 +221,15 @@ def comparison(table, draws, default):
 
 
 def p_value(differences):
-    """Of the paired t-test that their mean is 0."""
+    """p-value of the paired t-test that their mean is 0."""
     return number(ttest_1samp(differences, 0).pvalue) if len(differences) > 1 else None
 
 
 def compared_costs(table):
     """SHARES of the way from the cheapest stage's relative cost to the best one's."""
-    price = table.price / table.price[-1]
+    cost = table.cost / table.cost[-1]
     accuracy = table.correct.mean(axis=0)
-    low, high = price.min(), price[accuracy == accuracy.max()].min()
+    low, high = cost.min(), cost[accuracy == accuracy.max()].min()
     return low + np.array(SHARES) * (high - low)
 
 
@@ -237,7 +239,7 @@ def in_points(draws, key):
 
 
 def labels(table, n_rows, name, draws):
-    """What a row is about."""
+    """The first cells of a row."""
     return {
         "data": f"{table.name:<17}",
         "rows": n_rows,
@@ -247,5 +249,5 @@ def labels(table, n_rows, name, draws):
 
 
 def number(value):
-    """A float, None where there is none: JSON knows no NaN."""
+    """A float, or None for NaN, which JSON does not have."""
     return None if np.isnan(value) else float(value)

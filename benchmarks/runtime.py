@@ -1,17 +1,16 @@
-"""How time and memory of tuning grow, and what the foundations cost beside their ideals.
+"""Growth of time and memory of tuning, and the overhead over ideal baselines.
 
-Growth is measured on simulated traces: the fit of thresholds at one price, the whole search for
+Growth is measured on simulated traces: the fit of thresholds at one alpha, the whole search for
 an operating point, and the walk (replay) of a fitted policy, against the number of rows, stages
 and classes. Every run has a process of its own, forked from one that has imported the package and
-done nothing else, and is the first there but for a tiny one. Memory is the peak beyond the process
-before, the trace and its labels.
+done nothing else. It is the first run there after a tiny one. Memory is the peak beyond that of the
+process before, without the trace and its labels.
 
-The exponent is the slope of log time (or memory) on log size, least squares over all runs in the
-upper part of the range: the largest tenfold of rows and of classes, where neither the fixed cost
-nor the part of the work that is done on a sample of the rows dominates. The search sees no more
-than 20,000 rows but for one last fit, so up to there it has an exponent of its own. Two ranges of
-stages are told apart: up to 8, where every subset is tried, and beyond, where stages are
-eliminated one by one.
+The exponent is the slope of log time (or memory) on log size, by least squares over all runs in
+the upper part of the range: the largest tenfold of rows and of classes. There neither fixed costs
+nor the work on a sample of the rows dominate. The search uses at most 20,000 rows, except for its
+last fit, so it has one more exponent up to there. Stages have two ranges: up to 8, where every
+subset is tried, and beyond, where stages are eliminated one by one.
 
 The ratios are those of other benchmarks with their default options, gathered in one table.
 """
@@ -30,17 +29,17 @@ import joblib
 
 import skcascade
 from skcascade import fit_policy, walk
-from skcascade._search import SEARCH_ROWS
 from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold
 from skcascade.policies._threshold import EXHAUSTIVE_STAGES
+from skcascade.tuning._search import SEARCH_ROWS
 
 from ._data import data_folder
 from ._report import plain, verdict
 from ._timing import timed
 from .memory import peak, simulate
 
-TASKS = "one price", "search", "walk"
+TASKS = "one alpha", "search", "walk"
 AXES = "rows", "stages", "classes"
 SIZES = {
     "rows": (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000),
@@ -48,11 +47,11 @@ SIZES = {
     "classes": (2, 5, 10, 30, 100, 300),
 }
 QUICK_SIZES = {"rows": (1_000, 3_000, 30_000), "stages": (2, 3, 5), "classes": (2, 10, 30)}
-#: The shape from which one size at a time departs.
+#: The shape of all runs; one size at a time is varied.
 SHAPE, QUICK_SHAPE = (20_000, 5, 10), (1_000, 5, 10)
 #: (quantity, axis) -> largest exponent expected, for all tasks where no task is named. The slope
-#: of n log n is 1 + 1 / log n, 1.08 at the rows that count. Each stage of a walk is shown all
-#: answers before it. An elimination has K rounds of K subsets of K stages.
+#: of n log n is 1 + 1 / log n, 1.08 at the rows that count. Each stage of a walk gets all
+#: predictions before it. An elimination has K rounds of K subsets of K stages.
 AT_MOST = {
     ("seconds", "rows"): 1.1,
     ("seconds", "classes"): 1.0,
@@ -62,20 +61,20 @@ AT_MOST = {
     ("MB", "stages"): 1.0,
     ("MB", "classes"): 1.0,
 }
-#: Dearest stage over cheapest, and the one price.
+#: Cost of the most expensive stage over that of the cheapest; the one alpha.
 SPREAD, ALPHA = 256.0, 0.05
 #: Benchmark -> what its ratio is of.
 RATIOS = {
-    "walk_overhead": "predict_proba on many rows : bare members",
+    "walk_overhead": "predict_proba on many rows : members alone",
     "one_row": "predict_proba on one row : first member",
     "grid_search": "20 operating points : one, or one fit",
     "joint_training": "joint epoch : a plain one of each member",
-    "early_exit": "walk from exit to exit : bare blocks",
+    "early_exit": "walk from exit to exit : blocks alone",
 }
 NEED_IMAGES = "walk_overhead", "grid_search", "joint_training"
-#: Keys of their rows: what was measured, how sure the ratio is, and what was asked.
-OF = "net", "members", "first member", "gradient", "precision", "compared"
-SURE, ASKED = ("95 %", "ratio 95 %", "range"), ("target", "at most", "asked")
+#: Keys of their rows: the thing measured, the range of the ratio, and the target.
+MEASURED = "net", "members", "first member", "gradient", "precision", "compared"
+RANGE, ASKED = ("95 %", "ratio 95 %", "range"), ("target", "at most", "asked")
 
 
 def add_arguments(parser):
@@ -88,7 +87,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--cache",
         default="benchmark-cache",
-        help="folder of what was measured with the package as it is now; unused if quick",
+        help="folder of results of the package as it is now; unused if quick",
     )
 
 
@@ -103,7 +102,7 @@ def run(args):
 
 
 def kept(function, args):
-    """`function`, its results kept on disk for as long as the code is the same."""
+    """`function`, with its results kept on disk while the code is the same."""
     if args.quick:
         return function
     folders = Path(skcascade.__file__).parent, Path(__file__).parent
@@ -113,7 +112,7 @@ def kept(function, args):
 
 
 def result_of(function, name, code, *given):
-    """What `function` returns; `name` and `code` tell its results from others."""
+    """The result of `function`; `name` and `code` distinguish it from others."""
     return function(*given)
 
 
@@ -196,7 +195,7 @@ def exponent_row(axis, task, quantity, points):
 def log_slope(points):
     """Slope of log y on log x and its standard error, None where there is none.
 
-    Memory too little to be seen (y <= 0) is left out.
+    Points without measurable memory (y <= 0) are omitted.
     """
     logs = [(math.log(x), math.log(y)) for x, y in points if y > 0]
     if len({x for x, _ in logs}) < 2:
@@ -211,7 +210,7 @@ def log_slope(points):
 
 
 def in_new_process(task, n_samples, n_stages, n_classes, repeat):
-    """What `measured` returns; `repeat` tells equal runs apart."""
+    """Run `measured` in a new process; `repeat` distinguishes equal runs."""
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -220,9 +219,9 @@ def in_new_process(task, n_samples, n_stages, n_classes, repeat):
 
 def measured(task, shape):
     """Seconds of a task in this process, and its peak beyond the trace."""
-    prepared(task, *simulate(100, 2, 2))()  # loads what is loaded on first use
+    prepared(task, *simulate(100, 2, 2))()  # imports of first use happen here
     before = peak()
-    # Small blocks: what making the trace takes beside it would hide what the task takes.
+    # Small blocks, so that the peak of the simulation does not hide that of the task.
     trace, y = simulate(*shape, block=max(1, 2**17 // (shape[1] * shape[2])))
     seconds = timed(prepared(task, trace, y))[1]
     return {
@@ -235,21 +234,21 @@ def measured(task, shape):
 
 def prepared(task, trace, y):
     """The call that is measured."""
-    price = [SPREAD ** (k / (trace.n_stages - 1)) for k in range(trace.n_stages)]
-    policy, prices = ConfidenceThreshold(), FixedCost(price).fit(trace)
-    if task == "one price":
-        return lambda: policy.fit(trace, y, prices, ALPHA)
+    stage_cost = [SPREAD ** (k / (trace.n_stages - 1)) for k in range(trace.n_stages)]
+    policy, cost = ConfidenceThreshold(), FixedCost(stage_cost).fit(trace)
+    if task == "one alpha":
+        return lambda: policy.fit(trace, y, cost, ALPHA)
     if task == "search":
         return lambda: fit_policy(
-            policy, trace, y, cost=prices, max_accuracy_drop=0.01, random_state=0
+            policy, trace, y, cost=cost, max_accuracy_drop=0.01, random_state=0
         )
-    few = slice(1_000)  # fitting must leave no peak of its own
-    policy.fit(trace.rows(few), y[few], prices, ALPHA)
+    few = slice(1_000)  # so that the fit does not set the peak
+    policy.fit(trace.rows(few), y[few], cost, ALPHA)
     return lambda: walk(trace, policy)
 
 
 def ratio_rows(name, quick, all_rows):
-    """One row for each ratio of a benchmark, or one that says why there is none."""
+    """One row for each ratio of a benchmark, or one with the reason why there is none."""
     images = data_folder() / "fashion_mnist.npz"
     if quick and name in NEED_IMAGES and not images.exists():
         yield ratio_row(name, {"compared": f"skipped: no {images.name}"})
@@ -259,17 +258,17 @@ def ratio_rows(name, quick, all_rows):
 
 
 def ratio_row(name, row):
-    """A row of another benchmark in the words of this table."""
+    """A row of another benchmark in the format of this table."""
     first = {
         key: next((row[k] for k in keys if k in row), "-")
-        for key, keys in {"sure": SURE, "asked": ASKED}.items()
+        for key, keys in {"range": RANGE, "asked": ASKED}.items()
     }
     return {
         "benchmark": f"{name:<14}",
         "ratio of": f"{RATIOS[name]:<42}",
-        "with": f"{', '.join(str(row[key]).strip() for key in OF if key in row):<72}",
+        "with": f"{', '.join(str(row[key]).strip() for key in MEASURED if key in row):<72}",
         "ratio": float(row["ratio"]) if "ratio" in row else "-",
-        "range": f"{first['sure']:<13}",
+        "range": f"{first['range']:<13}",
         "asked": first["asked"],
         "met": row.get("met", "-"),
         "_row": {key.lstrip("_"): plain(value) for key, value in row.items()},

@@ -1,12 +1,12 @@
-"""Choice of the operating point on recorded answers, against scikit-fallback.
+"""Choice of the operating point on recorded predictions, against scikit-fallback.
 
-Both sides see the same rows of the same table. Members of scikit-fallback are stand-ins that
-return recorded probabilities. Its cost of a sample is that of the stage where it leaves, so it
-is given running totals of the prices: what it minimises then is the cumulative cost, as here.
+Both use the same rows of the same table. Members of scikit-fallback are stand-ins that return
+recorded probabilities. Its cost of a sample is that of the stage of its exit. So it gets running
+totals of the costs, and minimizes the cumulative cost, as here.
 
-Accuracy is compared on fresh rows at equal cumulative cost: for each of 20 budgets, what it
-would choose is played on the fresh rows, and our accuracy at the very cost it has there is read
-off the line through our candidates (those on our Pareto front of the tuning rows).
+Accuracy is compared on all other rows at equal cumulative cost. For each of 20 budgets, the choice
+of scikit-fallback is evaluated on them. Our accuracy at the very cost that it has there is read off
+the line through our candidates (those on our Pareto front of the tuning rows).
 """
 
 from importlib.util import find_spec
@@ -50,25 +50,26 @@ def one_split(table, n_rows, seed):
     rows, rest = split(len(table.y), n_rows, seed)
     theirs, their_seconds = timed(lambda: scikit_fallback(table, rows))
     trace, y = table.trace.rows(rows), table.y[rows]
-    prices = FixedCost(table.price).fit(trace)
-    dials = {"cost": table.price, "max_accuracy_drop": 0.01, "random_state": seed}
-    chosen, search = timed(lambda: fit_policy(ConfidenceThreshold(), trace, y, **dials))
+    cost_model = FixedCost(table.cost).fit(trace)
+    asked = {"cost": table.cost, "max_accuracy_drop": 0.01, "random_state": seed}
+    chosen, search = timed(lambda: fit_policy(ConfidenceThreshold(), trace, y, **asked))
     curve = chosen.tradeoff_
     alphas = curve.parameter[~np.isnan(curve.parameter)]
-    path, fit_path = timed(lambda: ConfidenceThreshold().fit_path(trace, y, prices, alphas))
-    _, replay = timed(lambda: np.array([play(table, rows, policy) for policy in path]))
-    alone = [thresholds([np.inf] * (len(prices.costs) - 1), [k]) for k in range(trace.n_stages)]
+    default = ConfidenceThreshold()
+    path, fit_alphas = timed(lambda: default.fit_alphas(trace, y, cost_model, alphas))
+    _, replay = timed(lambda: np.array([evaluate(table, rows, policy) for policy in path]))
+    alone = [thresholds([np.inf] * (trace.n_stages - 1), [k]) for k in range(trace.n_stages)]
     candidates = [(path + alone)[i] for i in curve.pareto()]
-    ours = np.array([play(table, rest, policy) for policy in candidates])
+    ours = np.array([evaluate(table, rest, policy) for policy in candidates])
     ours = ours[np.lexsort((ours[:, 1], ours[:, 0]))]
     gains = []
-    for cuts in choices(theirs):
-        cost, accuracy = play(table, rest, thresholds(cuts))
+    for values in choices(theirs):
+        cost, accuracy = evaluate(table, rest, thresholds(values))
         gains.append(np.interp(cost, ours[:, 0], ours[:, 1]) - accuracy)
     return {
         "theirs": their_seconds,
-        "fit_path": fit_path,
-        "choice": fit_path + replay,
+        "fit_alphas": fit_alphas,
+        "choice": fit_alphas + replay,
         "fit_policy": search,
         "gain": np.mean(gains),
         "worst": np.min(gains),
@@ -78,12 +79,12 @@ def one_split(table, n_rows, seed):
 def summary(table, n_rows, results):
     """The row of one table."""
     each = {key: np.array([result[key] for result in results]) for key in results[0]}
-    theirs, fit_path, choice, fit_policy = (
-        np.median(each[key]) for key in ("theirs", "fit_path", "choice", "fit_policy")
+    theirs, fit_alphas, choice, fit_policy = (
+        np.median(each[key]) for key in ("theirs", "fit_alphas", "choice", "fit_policy")
     )
     gain = each["gain"]
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
-    met = [verdict(x, theirs / s) for x, s in zip(MIN_FASTER, (fit_path, fit_policy))]
+    met = [verdict(x, theirs / s) for x, s in zip(MIN_FASTER, (fit_alphas, fit_policy))]
     asked = table.trace.n_stages == 4
     return {
         "data": f"frugalml_{table.name}",
@@ -92,8 +93,8 @@ def summary(table, n_rows, results):
         "seeds": seeds(len(results)),
         "scikit-fallback s": theirs,
         "range": f"{each['theirs'].min():.3g}-{each['theirs'].max():.3g}",
-        "fit_path s": fit_path,
-        "fit_path faster": theirs / fit_path,
+        "fit_path s": fit_alphas,  # words: ok
+        "fit_path faster": theirs / fit_alphas,  # words: ok
         f">= {MIN_FASTER[0]}": met[0] if asked else "-",
         "+ choice faster": theirs / choice,
         "fit_policy s": fit_policy,
@@ -106,13 +107,13 @@ def summary(table, n_rows, results):
     }
 
 
-def play(table, rows, policy):
+def evaluate(table, rows, policy):
     """Mean cumulative cost and accuracy of `policy` on `rows`."""
-    prices = FixedCost(table.price).fit(table.trace)
+    cost = FixedCost(table.cost).fit(table.trace)
     trace = table.trace.rows(rows)
-    way = walk(trace, policy)
-    accuracy = (way.proba.argmax(axis=1) == table.y[rows]).mean()
-    return prices.path_cost(way.visited).mean(), accuracy
+    route = walk(trace, policy)
+    accuracy = (route.proba.argmax(axis=1) == table.y[rows]).mean()
+    return cost.path_cost(route.visited).mean(), accuracy
 
 
 def scikit_fallback(table, rows):
@@ -122,13 +123,13 @@ def scikit_fallback(table, rows):
             "This benchmark needs scikit-fallback, best in an environment of its own:"
             " python -m pip install scikit-fallback==0.2"
         )
-    return scikit_fallback_search(table.trace.rows(rows), table.y[rows], table.price)
+    return scikit_fallback_search(table.trace.rows(rows), table.y[rows], table.cost)
 
 
 def choices(theirs):
-    """What scikit-fallback chooses within each of 20 budgets: the best score it can pay for."""
+    """Choices of scikit-fallback for each of 20 budgets: the best score within the budget."""
     score, cost = theirs.mean_cv_scores_, theirs.mean_cv_costs_
     for budget in np.linspace(cost.min(), cost[score.argmax()], N_BUDGETS):
-        payable = np.flatnonzero(cost <= budget + 1e-12)
-        best = payable[np.lexsort((cost[payable], -score[payable]))[0]]
+        within = np.flatnonzero(cost <= budget + 1e-12)
+        best = within[np.lexsort((cost[within], -score[within]))[0]]
         yield theirs.all_cv_thresholds_[best]

@@ -1,4 +1,4 @@
-"""What the cascade adds to its members on 10,000 rows.
+"""Overhead of the cascade over its members on 10,000 rows.
 
 `predict_proba` of the cascade against `predict_proba` of each member called on exactly the
 rows that reach it, gathered beforehand.
@@ -18,8 +18,8 @@ from ._timing import compare
 TARGET = 1.05
 #: Depth and width of the nets of examples/plot_fashion_mnist.py.
 NETS = {"small": (8, 4), "medium": (8, 10), "large": (14, 16)}
-#: Share of the rows at each stage but the last that leaves there.
-LEAVES = 0.6
+#: Exit rate of each stage but the last.
+EXIT_RATE = 0.6
 
 
 def add_arguments(parser):
@@ -36,7 +36,7 @@ def run(args):
 
 
 def nets(n_rows, n_train=1_000):
-    """Nets trained a little (only their time matters), and images."""
+    """Briefly trained nets (only their time matters), and images."""
     X, y = fashion_mnist(n_rows)
     members = [
         (
@@ -65,18 +65,18 @@ def forests(n_rows, n_train=2_000):
 
 
 def measure(data, what, members, X, y, repeats):
-    """Ratio for `members` on all of `X`, with cuts that spread the exits."""
+    """Ratio for `members` on all of `X`, with thresholds that spread the exits."""
     cascade = CascadeClassifier(members, cv="prefit", cost=list(range(1, len(members) + 1)))
     cascade.fit(X[:1_000], y[:1_000])
-    cascade.policy_ = thresholds(spreading_cuts(cascade, X))
+    cascade.policy_ = thresholds(spreading_thresholds(cascade, X))
     visited = cascade.decision_path(X)
     gathered = [(member, X[visited[:, k]]) for k, (_, member) in enumerate(members)]
 
-    def bare():
+    def alone():
         for member, rows in gathered:
             member.predict_proba(rows)
 
-    timing = compare(lambda: cascade.predict_proba(X), bare, repeats=repeats)
+    timing = compare(lambda: cascade.predict_proba(X), alone, repeats=repeats)
     return {
         "data": data,
         "members": f"{what:<24}",
@@ -92,11 +92,11 @@ def measure(data, what, members, X, y, repeats):
     }
 
 
-def spreading_cuts(cascade, X):
-    """Thresholds at which a share `LEAVES` of those who are still there leaves."""
-    cuts, there = [], np.ones(len(X), dtype=bool)
+def spreading_thresholds(cascade, X):
+    """Thresholds at which a share `EXIT_RATE` of the rows that reach each stage exits."""
+    found, deferred = [], np.ones(len(X), dtype=bool)
     for proba in list(cascade.staged_predict_proba(X))[:-1]:
-        sure = proba.max(axis=1)
-        cuts.append(np.quantile(sure[there], 1 - LEAVES))
-        there &= sure < cuts[-1]
-    return cuts
+        confidence = proba.max(axis=1)
+        found.append(np.quantile(confidence[deferred], 1 - EXIT_RATE))
+        deferred &= confidence < found[-1]
+    return found

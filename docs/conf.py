@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "myst_parser",
     "numpydoc",
+    "rooms",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -67,7 +68,7 @@ if os.environ.get("SKCASCADE_INTERSPHINX"):
         "torch": ("https://docs.pytorch.org/docs/stable", None),
     }
 
-# Figures of benchmarks, drawn of their results by functions of `_ext/benchmark_results.py`.
+# Figures of benchmarks, drawn from their results by functions of `_ext/benchmark_results.py`.
 plot_formats = [("png", 120)]
 plot_include_source = plot_html_show_source_link = plot_html_show_formats = False
 
@@ -94,8 +95,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-without_neighbours = "architecture", "benchmarks", "changelog", "glossary", "install", "quickstart"
-html_sidebars = {page: [] for page in without_neighbours}
+single_pages = "benchmarks", "changelog", "glossary", "install", "quickstart"
+html_sidebars = {page: [] for page in single_pages}
 
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -103,7 +104,7 @@ copybutton_prompt_is_regexp = True
 
 
 def skip_member(app, what, name, obj, skip, options):
-    """Leave out what says nothing: fields of named tuples, generated routing methods."""
+    """Omit entries without information: fields of named tuples, generated routing methods."""
     is_field = (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
     is_request = name.startswith("set_") and name.endswith("_request")
     return True if is_field or is_request else None

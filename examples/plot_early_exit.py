@@ -2,13 +2,13 @@
 A net with several exits
 ========================
 
-One small residual network on the digits that come with scikit-learn. It may stop at each of its
-three exits: how much of it does a digit need?
+One small residual network on the digits that come with scikit-learn. A sample may exit at each of
+its three exits. How much of the net does a digit need?
 """
 
 # %%
 # The net has an exit after each of its three modules. Joint training adds up the losses of all
-# exits. The rows that tell when an answer is sure enough are held out from it.
+# exits. The thresholds are tuned on rows that are held out from this training.
 from pathlib import Path
 
 import numpy as np
@@ -32,21 +32,21 @@ cascade.fit(X_train, y_train)
 print(cascade.summary())
 
 # %%
-# What it costs to go from exit to exit, in multiply-accumulates: from the input (first row), from
-# the first exit, and from the second. Whoever goes on pays for the rest of the trunk only.
+# The cost of going from exit to exit, in multiply-accumulates: from the input (first row), from the
+# first exit, and from the second. A deferred sample incurs only the cost of the rest of the trunk.
 print(np.array2string(cascade.cost_.edge_costs_, precision=0, suppress_small=True))
 
 # %%
-# Fresh rows: accuracy of each exit for all of them, and of the cascade, which lets each row leave
-# where its answer is sure.
+# On test rows: the accuracy of each exit on all of them, and of the cascade, in which each row
+# exits where the net is confident.
 for name, proba in zip(("first", "second", "last"), cascade.staged_predict_proba(X_test)):
     print(f"{name:<7} exit  accuracy {(proba.argmax(axis=1) == y_test).mean():.3f}")
 cost = cascade.cost_.relative(cascade.predict_cost(X_test)).mean()
 print(f"cascade       accuracy {cascade.score(X_test, y_test):.3f}  relative cost {cost:.3f}")
-print("rows that leave at each exit:", np.bincount(cascade.predict_exit(X_test), minlength=3))
+print("rows that exit at each stage:", np.bincount(cascade.predict_exit(X_test), minlength=3))
 
 # %%
-# The trade-off it chose from, on the held-out rows.
+# The trade-off curve it chose from, on the held-out rows.
 display = TradeoffDisplay.from_estimator(cascade)
 picture = Path("early_exit.png")
 display.figure_.savefig(picture, dpi=150)

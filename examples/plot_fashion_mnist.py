@@ -2,13 +2,13 @@
 Fashion-MNIST with three ResNets
 ================================
 
-Three small ResNets of growing size, trained on 50,000 images of clothes; 10,000 more decide when a
-net may answer. On two CPU cores this takes about 13 minutes.
+Three small ResNets of growing size, trained on 50,000 images of clothes. The thresholds are tuned
+on 10,000 more. On two CPU cores this takes about 13 minutes.
 """
 
 # %%
-# The images come from the folder named by the environment variable ``SKCASCADE_DATA``
-# (``fashion_mnist.npz``), else from OpenML.
+# The images come from ``fashion_mnist.npz`` in the folder that the environment variable
+# ``SKCASCADE_DATA`` gives, else from OpenML.
 import os
 import time
 from pathlib import Path
@@ -38,7 +38,7 @@ def load_fashion_mnist():
 X_train, X_test, y_train, y_test = load_fashion_mnist()
 
 # %%
-# The members: each about six times the work of the one before.
+# The members: each has about six times the cost of the one before.
 
 
 def resnet(depth, width, epochs):
@@ -64,7 +64,7 @@ print(f"fitted in {(time.perf_counter() - start) / 60:.1f} minutes\n")
 print(cascade.summary())
 
 # %%
-# On the test images, against the reference member alone:
+# On the test images, compared with the reference member alone:
 reference = cascade.stage_names_[cascade.tradeoff_.reference]
 alone = cascade.members_[reference].score(X_test, y_test)
 print(f"\n{'':<26} accuracy  relative MACs")

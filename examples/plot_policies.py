@@ -2,9 +2,9 @@
 Three policies, one curve each
 ==============================
 
-Thresholds, learnt rules and joint training on the same kind of members: three small nets, on
-made-up data that the small ones cannot quite tell apart. All policies minimise the same objective
-and follow the same dial; what differs is what they may change.
+Thresholds, a learned policy and joint training on the same kind of members: three small nets, on
+synthetic data that is hard for the small ones. All policies minimize the same objective and use the
+same operating-point parameters. They differ in what they fit.
 """
 
 # %%
@@ -26,11 +26,11 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratif
 
 # %%
 # One fit for each policy. Joint training keeps a tenth of the fitting rows for validation, so its
-# members know fewer rows than the others', and with as few rows as here that costs more than
-# training them together brings: the curves below say so.
+# members are trained on fewer rows. With as few rows as here that loses more than joint training
+# gains, as the curves below show.
 policies = {
     "thresholds": ConfidenceThreshold(),
-    "learnt rules, free to skip": WeightedBinary(skip=True),
+    "learned, with skipping": WeightedBinary(skip=True),
     "joint training": Reinforce(),
 }
 cascades = {
@@ -40,12 +40,12 @@ cascades = {
 print(cascades["joint training"].summary())
 
 # %%
-# How joint training went: price, accuracy and cost on the validation rows after each epoch.
+# The joint training: accuracy and cost on the validation rows, and alpha, after each epoch.
 for epoch in cascades["joint training"].policy_.history_:
     print("  ".join(f"{key} {epoch[key]:.4f}" for key in ("valid_accuracy", "valid_cost", "alpha")))
 
 # %%
-# The dial of each, from very cheap to as dear as the last member, on the test rows.
+# Each policy on the test rows, from very cheap to as expensive as the last member.
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (name, cascade), style in zip(cascades.items(), ("o-", "s--", "^-")):
     points = []

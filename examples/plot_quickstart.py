@@ -2,13 +2,13 @@
 Quickstart
 ==========
 
-Three torch nets of growing size on the digits that come with scikit-learn: how much of the large
-one is needed?
+Three torch nets of growing size on the digits that come with scikit-learn. How often does a
+cascade need the large one?
 """
 
 # %%
-# A cascade without members trains three nets. It never fits and tunes on the same rows: when an
-# answer is sure enough is learnt from held-out rows, here from five folds, since data is scarce.
+# A cascade without members trains three nets. It never fits and tunes on the same rows: the
+# thresholds are tuned on held-out rows, here of five folds, since data is scarce.
 from pathlib import Path
 
 from sklearn.datasets import load_digits
@@ -25,7 +25,7 @@ cascade.fit(X_train, y_train)
 print(cascade.summary())
 
 # %%
-# On fresh rows, the cascade against the large net alone:
+# On test rows, the cascade compared with the large net alone:
 
 
 def report(name):
@@ -46,7 +46,7 @@ for drop in (0, 0.03):
     report(f"max_accuracy_drop={drop}")
 
 # %%
-# The trade-off it chose from, on the held-out rows.
+# The trade-off curve it chose from, on the held-out rows.
 display = TradeoffDisplay.from_estimator(cascade.set_operating_point(max_accuracy_drop=0.01))
 picture = Path("quickstart.png")
 display.figure_.savefig(picture, dpi=150)

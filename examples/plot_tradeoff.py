@@ -1,15 +1,14 @@
 """
-Looking at a cascade
-====================
+Inspect a cascade
+=================
 
-A fitted cascade raises questions: what would more accuracy cost, would another policy do better,
-where do samples leave, can the confidence be trusted, and what is it that the cheap members find
-hard? One picture for each, on the digits that come with scikit-learn.
+Five questions about a fitted cascade, with one plot for each, on the digits that come with
+scikit-learn. What does accuracy cost? Would another policy be better? Where do samples exit? Is the
+confidence calibrated? Which samples are hard for the cheap members?
 """
 
 # %%
-# Three members of growing price, two thirds of the digits to fit them and to decide when an answer
-# is good enough.
+# Three members of growing cost. Two thirds of the digits fit the members and tune the thresholds.
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
@@ -48,55 +47,55 @@ print(cascade.summary())
 # %%
 # What does accuracy cost?
 # ------------------------
-# The curve on fresh rows, with bands that say how far 600 rows may be from all digits there are.
-# Costs differ by orders of magnitude, hence the logarithmic axis. A cascade has to be above the
-# dashed line, which tossing a coin between two members would reach, and cannot get to the star,
-# an oracle that knows which member to ask.
+# The curve on test rows, with confidence bands for the sampling error of 600 rows. Costs differ by
+# orders of magnitude, hence the logarithmic axis. A useful cascade is above the dashed line, which
+# random mixtures of two members reach. The star is an oracle that knows which member is right; no
+# cascade reaches it.
 curve = tradeoff_curve(cascade, X_test, y_test, n_bootstrap=200, random_state=0)
 display = TradeoffDisplay.from_curves(curve, xscale="log")
 display.figure_.savefig("tradeoff.png", dpi=150)
 
 # %%
-# A point of the curve that costs a tenth of the last member at most:
+# The best point of the curve that costs at most a tenth of the last member:
 point = curve.at(max_cost=0.1)
 print(f"alpha {point.parameter:.3f}: accuracy {point.accuracy:.3f}, cost {point.relative_cost:.3f}")
 cascade.set_operating_point(alpha=point.parameter)
 
 # %%
-# Choosing on rows and judging on the same rows flatters. Where the result is to be reported, choose
-# on the held-out rows, as ``fit`` does, and keep the test rows for the end.
+# Choosing and evaluating on the same rows is too optimistic. To report a result, choose on the
+# held-out rows, as ``fit`` does, and use the test rows only at the end.
 
 # %%
-# Would another policy do better?
+# Would another policy be better?
 # -------------------------------
-# The same members under rules that are learnt, and free to skip a member.
-learnt = clone(cascade).set_params(policy=WeightedBinary(skip=True)).fit(X_train, y_train)
+# The same members with a learned policy that may skip a member.
+learned = clone(cascade).set_params(policy=WeightedBinary(skip=True)).fit(X_train, y_train)
 display = TradeoffDisplay.from_curves(
-    {"thresholds": curve, "learnt rules": tradeoff_curve(learnt, X_test, y_test)}, xscale="log"
+    {"thresholds": curve, "learned policy": tradeoff_curve(learned, X_test, y_test)}, xscale="log"
 )
 display.figure_.savefig("tradeoff_policies.png", dpi=150)
 
 # %%
-# Where do samples leave?
-# -----------------------
-# Each member is at its best on those that leave there, and the last one gets what is hard: its
-# accuracy over those is below what it reaches on all.
+# Where do samples exit?
+# ----------------------
+# A member is most accurate on the samples that exit there. Only hard samples reach the last one, so
+# its accuracy on them is below its accuracy on all samples.
 display = ExitDisplay.from_estimator(cascade, X_test, y_test)
 display.figure_.savefig("tradeoff_exits.png", dpi=150)
 
 # %%
-# Can the confidence be trusted?
-# ------------------------------
-# Accuracy should rise with the score, or no threshold can help; on the dotted line it is as good as
-# its word. The forest votes with few trees and is right far more often than it claims. But the
-# score is the chance to be right that the policy makes of its votes, and lies near the line.
+# Is the confidence calibrated?
+# -----------------------------
+# Accuracy should rise with the score, or no threshold can help. On the dotted line the score is
+# perfectly calibrated. The forest has few trees and is far underconfident. But the score is the
+# calibrated confidence that the policy fits to its votes, and lies near the line.
 display = ConfidenceDisplay.from_estimator(cascade, X_test, y_test)
 display.figure_.savefig("tradeoff_confidence.png", dpi=150)
 
 # %%
-# What is hard?
-# -------------
-# Some digits that left at each member. Wrong answers are framed.
+# Which samples are hard?
+# -----------------------
+# Some digits that exit at each member. Wrong predictions are framed.
 axes = plot_exit_examples(cascade, X_test, y=y_test, images=images, n_examples=8, random_state=1)
 axes[0, 0].figure.savefig("tradeoff_examples.png", dpi=150)
-print("The five pictures are in tradeoff*.png.")
+print("The five plots are in tradeoff*.png.")

@@ -1,31 +1,34 @@
-"""Cascades of classifiers: the accuracy of the big one at a fraction of its cost."""
+"""Cascades of classifiers: the accuracy of the large one at a fraction of its cost."""
 
-from ._cascade import CascadeClassifier
-from ._curve import TradeoffCurve, TradeoffPoint
-from ._fit_policy import fit_policy
-from ._held_out_size import HeldOutSize, held_out_size
-from ._make_cascade import make_cascade
-from ._monitor import ExitMonitor
-from ._select_members import MemberSelection, select_members
-from ._trace import Trace
-from ._tradeoff_curve import tradeoff_curve
-from ._walk import EXIT, Walk, walk
+from .cascade._cascade import CascadeClassifier
+from .cascade._make_cascade import make_cascade
+from .evidence._outcome import Walk
+from .evidence._trace import Trace
+from .evidence._walk import EXIT, awalk, steps, walk
+from .inspection._tradeoff_curve import tradeoff_curve
+from .monitoring._monitor import ExitMonitor
+from .tuning._curve import TradeoffCurve, TradeoffPoint
+from .tuning._fit_policy import fit_policy
+from .tuning._sample_size import SampleSize, sample_size
+from .tuning._select_members import MemberSelection, select_members
 
 __version__ = "0.1.0"
 __all__ = [
     "EXIT",
     "CascadeClassifier",
     "ExitMonitor",
-    "HeldOutSize",
     "MemberSelection",
+    "SampleSize",
     "Trace",
     "TradeoffCurve",
     "TradeoffPoint",
     "Walk",
+    "awalk",
     "fit_policy",
-    "held_out_size",
     "make_cascade",
+    "sample_size",
     "select_members",
+    "steps",
     "tradeoff_curve",
     "walk",
 ]

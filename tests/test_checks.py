@@ -1,4 +1,4 @@
-"""The public checks pass for all that is public, and fail for what breaks a promise."""
+"""The public checks pass for everything public, and fail for what breaks a promise."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_a_policy_that_looks_at_the_batch_is_caught():
 
 
 class FreeLunch(BaseCostModel):
-    """Prices the way through both stages at the price of one."""
+    """Charges the route through both stages the cost of one."""
 
     def measure(self, call):
         return 1.0

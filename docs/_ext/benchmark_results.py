@@ -1,7 +1,7 @@
-"""Tables and figures of docs/benchmarks.rst, made of the files in benchmarks/results.
+"""Tables and figures of docs/benchmarks.rst, generated from the files in benchmarks/results.
 
-`.. benchmark-table:: NAME` is the table that the function NAME gives: a list of rows of cells, the
-first of them the heading. Figures are functions, too, which the plot directive calls.
+`.. benchmark-table:: NAME` is the table that the function NAME returns: a list of rows of cells,
+the heading first. Figures are functions, too, which the plot directive calls.
 """
 
 import json
@@ -14,7 +14,7 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
-#: Name of a table of recorded answers -> what it is called on the page, in this order.
+#: Name of a table of recorded predictions -> its name on the page, in this order.
 DATA = {
     "expw": "expw",
     "ferplus": "ferplus",
@@ -28,17 +28,43 @@ DATA = {
     "trained_fashion_mnist": "fashion",
     "digits": "digits (sim.)",
 }
+#: Target at which costs and drops are shown.
 SHOWN = 0.01
+#: Words in the files of results -> words of the page. The files keep those of their time.
+WORDS = {
+    "dearer": "more expensive",  # words: ok
+    '"dial"': '"chosen"',  # words: ok
+    '"dial 0': '"chosen at 0',  # words: ok
+    "its dial is": "its parameter is",  # words: ok
+    "coin toss": "random mixture",  # words: ok
+    "worth its price": "worth its cost",  # words: ok
+    "know prices": "use costs",  # words: ok
+    "one price": "one alpha",  # words: ok
+    "bare confidence": "uncalibrated confidence",  # words: ok
+    "threshold, bare": "threshold, uncalibrated",
+    "bare members": "members alone",
+    "bare blocks": "blocks alone",
+    "leave out a stage": "omit a stage",
+    "say how sure the drop is": "guarantee the drop",
+    "call a service that lies before": "run a service before",
+    "count what the cascade gets right": "count samples on which the cascade is right",
+    "mix answers": "combine predictions",
+    "answer after one stage": "exit after one stage",
+    "members answer all samples": "members run on all samples",
+}
 
 
 @cache
 def results(name):
-    """The rows of a benchmark."""
-    return json.loads((RESULTS / f"{name}.json").read_text())["results"]
+    """The rows of a benchmark, in the words of the page."""
+    text = (RESULTS / f"{name}.json").read_text()
+    for old, new in WORDS.items():
+        text = text.replace(old, new)
+    return json.loads(text)["results"]
 
 
 def provenance(name):
-    """How a file was made: a table of one row."""
+    """Command, date and versions of a file: a table of one row."""
     record = json.loads((RESULTS / f"{name}.json").read_text())
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     return [
@@ -48,7 +74,7 @@ def provenance(name):
 
 
 def grid(rows, row, column, cell, corner=""):
-    """Rows of results as a table with a line for each `row` and a column for each `column`."""
+    """Rows of results as a table with a row for each `row` and a column for each `column`."""
     found = {(one[row], one[column]): cell(one) for one in rows}
     lines = list(dict.fromkeys(one[row] for one in rows))
     columns = [key for key in DATA if any(key == c for _, c in found)] or list(
@@ -64,21 +90,21 @@ def grid(rows, row, column, cell, corner=""):
 # Peers -------------------------------------------------------------------------------
 
 
-def where_dearer():
+def where_cheaper():
     """Peers that are cheaper than the default at equal drop, on average over draws."""
     rows = [
-        [DATA[one["data"]], one["against"], one["ours dearer at"], one["at worst"]]
+        [DATA[one["data"]], one["against"], one["ours more expensive at"], one["at worst"]]
         for one in results("peers")
-        if "against" in one and one["ours dearer at"] != "none"
+        if "against" in one and one["ours more expensive at"] != "none"
         if one["against"] != "ours, certified"
     ]
     return [["table", "cheaper", "at its targets", "by (relative cost)"], *rows]
 
 
 def verdicts():
-    """At how many targets of all tables ours is cheaper than a peer, level with it, or dearer."""
+    """Number of comparisons in which ours is cheaper than a peer, level, or more expensive."""
     rows = [one for one in results("peers") if "against" in one]
-    lines = []
+    table = []
     for peer in dict.fromkeys(one["against"] for one in rows if one["against"][:4] != "ours"):
         pairs = [
             pair
@@ -87,12 +113,12 @@ def verdicts():
             for pair in zip(one["more"], one["error"])
         ]
         known = [(more, error) for more, error in pairs if more is not None]
-        cheaper, dearer = (sum(sign * more > error for more, error in known) for sign in (-1, 1))
-        counts = cheaper, len(known) - cheaper - dearer, dearer, len(pairs) - len(known)
-        lines.append([peer, *map(str, counts)])
-    total = [str(sum(map(int, column))) for column in list(zip(*lines))[1:]]
-    heading = ["ours against", "cheaper", "level", "dearer", "beyond our line"]
-    return [heading, *lines, ["*all*", *total]]
+        cheaper, costlier = (sum(sign * more > error for more, error in known) for sign in (-1, 1))
+        counts = cheaper, len(known) - cheaper - costlier, costlier, len(pairs) - len(known)
+        table.append([peer, *map(str, counts)])
+    total = [str(sum(map(int, column))) for column in list(zip(*table))[1:]]
+    heading = ["ours against", "cheaper", "level", "more expensive", "beyond our line"]
+    return [heading, *table, ["*all*", *total]]
 
 
 def peers_at_a_point():
@@ -115,13 +141,13 @@ def peers_violations():
 
 
 def peers_limits():
-    """What each peer cannot do."""
+    """The limits of each peer."""
     rows = [one for one in results("peers") if "what it cannot do" in one]
     return [["peer", "cannot"], *([one["peer"], one["what it cannot do"]] for one in rows)]
 
 
 def peers_figure():
-    """Drop and relative cost of all peers that save anything, a panel for each table."""
+    """Drop and relative cost of all peers with relative costs below 1, a panel for each table."""
     import matplotlib.pyplot as plt
 
     points = [one for one in results("peers") if "target" in one]
@@ -146,7 +172,7 @@ def peers_figure():
         ax.tick_params(labelbottom=True)
     for ax in axes.flat[len(tables) :]:
         ax.set_axis_off()
-    axes[-1, 0].set_xlabel("accuracy lost against the best stage (points)")
+    axes[-1, 0].set_xlabel("accuracy drop below the best stage (points)")
     axes[1, 0].set_ylabel("relative cost")
     lines = axes.flat[0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside lower center", ncols=5, frameon=False)
@@ -164,7 +190,7 @@ def policies_at_a_point():
 
 def policies_over_target():
     """Share of draws above the target."""
-    rows = [one for one in results("policies") if one["part"] == "dial"]
+    rows = [one for one in results("policies") if one["part"] == "chosen"]
     targets = sorted({one["max drop"] for one in rows})
     lines = []
     for policy in dict.fromkeys(one["policy"] for one in rows):
@@ -177,11 +203,11 @@ def policies_over_target():
 
 
 def policies_areas():
-    """Area of every policy between those of a coin toss and the oracle."""
+    """Area of every policy, of random mixtures of two stages, and of the oracle."""
     rows = [one for one in results("policies") if one["part"] == "curve"]
     table = grid(rows, "policy", "data", lambda one: f"{one['mean line']:.2f}", "area (points)")
     first = {one["data"]: one for one in rows}
-    for name in ("coin toss", "oracle"):
+    for name in ("random mixture", "oracle"):
         table.append([f"*{name}*", *(f"{first[key][name]:.2f}" for key in DATA if key in first)])
     return table
 
@@ -202,7 +228,7 @@ def policies_against_default(name="policies"):
 
 
 def ablations():
-    """What each variant gains in area, and pays more at a drop of a point; means over tables."""
+    """Gain in area of each variant, and its extra cost at a drop of a point; means over tables."""
     rows = results("ablations")
     lines = []
     for one in (row for row in rows if "tables" in row):
@@ -225,22 +251,22 @@ def ablations():
         "against",
         "area gained",
         "better, worse",
-        "cost at a point: more",
+        "extra cost at a point",
     ]
     return [heading, *lines]
 
 
 def what_the_class_tells():
-    """Areas with and without the class, difference on the same draws."""
+    """Areas with and without the predicted class: differences on the same draws."""
     areas = {
         (one["variant"], one["data"]): one["areas"]
         for one in results("ablations")
         if "areas" in one
     }
     pairs = [
-        ("weighted, no class", "bare confidence"),
-        ("weighted", "bare confidence"),
-        ("joint", "bare confidence"),
+        ("weighted, no class", "uncalibrated confidence"),
+        ("weighted", "uncalibrated confidence"),
+        ("joint", "uncalibrated confidence"),
         ("weighted", "joint"),
     ]
     rows = [
@@ -253,19 +279,21 @@ def what_the_class_tells():
 
 
 def cost_with_the_class():
-    """Cost and search time of the default, over those of thresholds on the bare confidence."""
+    """Cost and search time of the default, over those of uncalibrated thresholds."""
     found = {
         (one["variant"], one["data"]): one
         for one in results("ablations")
         if one["part"] == "confidence" and "areas" in one
     }
     tables = [table for table in DATA if ("joint", table) in found]
-    pairs = [[found[name, table] for name in ("joint", "bare confidence")] for table in tables]
+    pairs = [
+        [found[name, table] for name in ("joint", "uncalibrated confidence")] for table in tables
+    ]
     costs = [zip(*(one["cost at equal drop"] for one in pair)) for pair in pairs]
     ratios = [geometric_mean(a / b for a, b in both if a and b) for both in costs]
-    seconds = [mine["search s"] / bare["search s"] for mine, bare in pairs]
+    seconds = [one["search s"] / other["search s"] for one, other in pairs]
     return [
-        ["default : bare confidence", *(DATA[table] for table in tables)],
+        ["default : uncalibrated confidence", *(DATA[table] for table in tables)],
         ["cost at equal drop", *(f"{ratio:.2f}" for ratio in ratios)],
         ["seconds of the search", *(f"{ratio:.2f}" for ratio in seconds)],
     ]
@@ -295,7 +323,7 @@ def cross_fitting():
 
 
 def gradients():
-    """What heads pay more than those of the default, and the noise of what teaches them."""
+    """Excess of the objective over that of the default, and the noise of the gradients."""
     rows = [one for one in results("ablations") if one["part"] == "gradients"]
     lines = []
     for key in dict.fromkeys((one["hidden"], one["variant"]) for one in rows):
@@ -308,7 +336,7 @@ def gradients():
         for state in ("start", "fitted"):
             cells.append(f"{fmean(one[f'{state}: variance'] for one in mine):.3g}")
         lines.append([*key, *cells])
-    heading = ["hidden", "gradient", "heads pay more (1e-3)", "policy pays more (1e-3)"]
+    heading = ["hidden", "gradient", "heads: excess (1e-3)", "policy: excess (1e-3)"]
     return [[*heading, "variance at the start", "variance when fitted"], *lines]
 
 
@@ -372,24 +400,24 @@ def papers_alone():
 
 
 def papers_points():
-    """Dialled and read-off costs of every cascade."""
+    """Chosen and read-off costs of every cascade."""
     rows = [one for one in results("papers") if "points" in one]
     lines = []
     for one in rows:
         read_off = [one[key] for key in one if key.startswith("read off")]
-        dialled = next(one[key] for key in one if key.startswith("dial 0:"))
+        chosen = next(one[key] for key in one if key.startswith("chosen at 0:"))
         asked = f"{100 * one['asked']:.1f}" if "asked" in one else "-"
-        among = one.get("among", one["stages"])
+        stages = one.get("among", one["stages"])
         reached = f"{one['within reach']:.0%}"
-        lines.append([one["data"], among, one["policy"], dialled, *read_off, asked, reached])
+        lines.append([one["data"], stages, one["policy"], chosen, *read_off, asked, reached])
     drops = [key.split()[-1] for key in rows[0] if key.startswith("read off")] if rows else []
-    heading = ["images", "stages", "policy", "dialled at 0: drop, MACs (%)"]
+    heading = ["images", "stages", "policy", "chosen at 0: drop, MACs (%)"]
     columns = [f"MACs (%) at {drop}" for drop in drops]
-    return [[*heading, *columns, "published", "draws that get there"], *lines]
+    return [[*heading, *columns, "published", "draws that reach it"], *lines]
 
 
 def papers_epsilon():
-    """The rule of each exit on its own, beside the joint rule."""
+    """The rule of each exit on its own, and the joint rule."""
     rows = [one for one in results("papers") if "joint rule at that drop" in one]
     keys = "data", "policy", "drop", "MACs", "joint rule at that drop"
     return [list(keys), *([one[key] for key in keys] for one in rows)]
@@ -408,7 +436,7 @@ def _quoted(cell):
 
 
 class BenchmarkTable(Directive):
-    """A table of results: the name of a function of this module, and what it is called with."""
+    """A table of results: the name of a function of this module, and its argument."""
 
     required_arguments = 1
     optional_arguments = 1

@@ -1,4 +1,4 @@
-"""Cost models: the price of going from one stage to the next."""
+"""Cost models: the cost of going from one stage to the next."""
 
 from ._base import BaseCostModel
 from ._fixed import FixedCost

@@ -1,26 +1,32 @@
-"""What every cost model is: a price for each edge between stages."""
+"""What every cost model is: a cost for each edge between stages."""
+
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["BaseCostModel"]
+from ..evidence._stages import Call, Stages
+
+__all__ = ["BaseCostModel", "check_edge_costs"]
 
 
 class BaseCostModel(BaseEstimator):
     """Base class of cost models.
 
-    A cost model overrides :meth:`measure`, the price of one edge; or :meth:`fit`, if
-    prices are not measured. Prices are per sample and add up along the way of a sample.
+    A cost model overrides :meth:`measure`, the cost of one edge. It overrides :meth:`fit`
+    instead where costs are not measured. Costs are per sample and add up over the edges
+    that a sample takes.
 
     Attributes
     ----------
     unit : str
-        What prices are counted in.
+        What costs are counted in.
     edge_costs_ : ndarray of shape (n_stages, n_stages)
-        `edge_costs_[j + 1, k]` is the price of going from stage j to stage k, row 0
+        `edge_costs_[j + 1, k]` is the cost of going from stage j to stage k, row 0
         from the input. NaN where k does not come after j. Independent members have
-        equal rows; between two exits of one net only the part in between is paid.
+        equal rows. Between two exits of one net only the part in between counts.
 
     Examples
     --------
@@ -34,25 +40,27 @@ class BaseCostModel(BaseEstimator):
     array([1., 5., 4.])
     """
 
-    unit = "units"
+    unit: str = "units"
+    edge_costs_: NDArray
 
-    def measure(self, call):
-        """Price per sample of one edge. Override this.
+    def measure(self, call: Call) -> float:
+        """Cost per sample of one edge. Override this.
 
         Parameters
         ----------
         call : Call
-            `call()` runs the edge once; `call.member`, `call.exit`, `call.held` and
-            `call.X` say what it is; `call.on(X)` is the same edge over other rows.
+            `call()` runs the edge once. `call.member`, `call.exit`, `call.cached` and
+            `call.X` say what it is. `call.on(X)` is the same edge over other rows.
 
         Returns
         -------
-        price : float
+        cost : float
+            In `unit`.
         """
         raise NotImplementedError(f"{type(self).__name__} must override `measure`.")
 
-    def fit(self, stages, X=None):
-        """Price every edge.
+    def fit(self, stages: Stages, X: Any = None) -> Self:
+        """Measure the cost of every edge.
 
         Parameters
         ----------
@@ -68,7 +76,7 @@ class BaseCostModel(BaseEstimator):
         Raises
         ------
         ValueError
-            If a price is negative or not finite, or the last stage costs nothing.
+            If a cost is negative or not finite, or the last stage costs nothing.
         """
         n = stages.n_stages
         edges = np.full((n, n), np.nan)
@@ -79,8 +87,8 @@ class BaseCostModel(BaseEstimator):
         self.edge_costs_ = check_edge_costs(edges)
         return self
 
-    def path_cost(self, visited):
-        """What each sample pays: the sum of the edges it took.
+    def path_cost(self, visited: NDArray) -> NDArray:
+        """Add up the costs of the edges that each sample took.
 
         Parameters
         ----------
@@ -102,12 +110,15 @@ class BaseCostModel(BaseEstimator):
             came_from[here] = k + 1
         return cost
 
-    def relative(self, cost):
-        """`cost` as a share of running the last stage alone (of those that cost anything).
+    def relative(self, cost: Any) -> Any:
+        """Express `cost` as a share of running the last stage alone.
+
+        Where the last stages cost nothing, the last one that costs anything counts.
 
         Parameters
         ----------
         cost : float or ndarray
+            In `unit`.
 
         Returns
         -------
@@ -118,18 +129,33 @@ class BaseCostModel(BaseEstimator):
         return cost / alone[np.flatnonzero(alone)[-1]]
 
 
-def check_edge_costs(edges):
-    """`edges` if every price from a stage to a later one is usable, else ValueError."""
+def check_edge_costs(edges: NDArray) -> NDArray:
+    """Check the cost of every edge from a stage to a later one.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_stages, n_stages)
+        As :attr:`BaseCostModel.edge_costs_`; what is below its diagonal is ignored.
+
+    Returns
+    -------
+    edges : ndarray of shape (n_stages, n_stages)
+        A copy with NaN below the diagonal.
+
+    Raises
+    ------
+    ValueError
+        If a cost is negative or not finite, or the last stage costs nothing.
+    """
     n = len(edges)
     forward = np.triu(np.ones((n, n), dtype=bool))
     if not (np.isfinite(edges[forward]).all() and (edges[forward] >= 0).all()):
         raise ValueError(
-            f"`cost`: every price must be a finite number, 0 or more, got"
-            f" {edges[forward].tolist()}."
+            f"`cost`: every cost must be a finite number, 0 or more, got {edges[forward].tolist()}."
         )
     if edges[0, -1] == 0:
         raise ValueError(
             "`cost`: the last stage must cost more than 0, since relative costs are"
-            " shares of its price."
+            " shares of its cost."
         )
     return np.where(forward, edges, np.nan)

@@ -4,7 +4,7 @@ One unit is a multiply-add, a comparison, or looking a number up and adding it. 
 take the same time: the count ranks members of one kind well, and members of different kinds
 (a forest against a net) only roughly; :class:`~skcascade.costs.LatencyCost` measures.
 As for nets, elementwise functions (exponentials, activations, softmax), biases and
-normalisation of the answer count as 0. Counts are per row, of one `predict_proba` of a fitted
+normalization of the answer count as 0. Counts are per row, of one `predict_proba` of a fitted
 estimator: p features, C classes, K rows of `coef_` (1 or C), T trees.
 
 ==================================================  ==============================================
@@ -20,11 +20,11 @@ C p                                                 MultinomialNB, ComplementNB,
 C p, and p to binarize                              BernoulliNB
 C p                                                 NearestCentroid
 number of weights: sum of inputs x outputs          MLPClassifier
-p n_samples_fit: brute force, whatever is used      KNeighbors-, RadiusNeighborsClassifier
+p n_samples_fit: brute force, for any algorithm     KNeighbors-, RadiusNeighborsClassifier
 n_SV p + n_SV (C - 1)                               SVC, NuSVC
 n_samples_fit (p + n_samples_fit), binary problem   GaussianProcessClassifier
 0                                                   DummyClassifier
-comparisons on the way of a training sample, mean   DecisionTree-, ExtraTree- (also regressors)
+comparisons on the path of a training sample, mean  DecisionTree-, ExtraTree- (also regressors)
 sum over trees of (comparisons + C)                 RandomForest-, ExtraTreesClassifier
 sum over trees of (comparisons + 1), and `init_`    GradientBoostingClassifier
 sum over trees of (comparisons + 1)                 HistGradientBoostingClassifier
@@ -46,7 +46,7 @@ p                                                   StandardScaler, MinMaxScaler
 bisection: sum over features of log2(bins)          QuantileTransformer, KBinsDiscretizer
 number of output features                           PolynomialFeatures
 n_components p (sparse projections: non-zeros)      PCA, IncrementalPCA, TruncatedSVD, FastICA,
-                                                    random projections, neighbourhood components
+                                                    random projections, neighborhood components
 n_components (p + n_components); n_components p     Nystroem; RBFSampler
 0                                                   Feature selection
 p (0 if it has no function)                         FunctionTransformer
@@ -57,18 +57,19 @@ entries of a row, mean                              DictVectorizer, FeatureHashe
 ==================================================  ==============================================
 
 Sparse rows: where scikit-learn skips zeros (linear models, discrete naive Bayes, the first
-layer of MLPClassifier, SVC, neighbours, projections, scalers), p is the mean number of stored
+layer of MLPClassifier, SVC, neighbors, projections, scalers), p is the mean number of stored
 entries of a row. Text and sparse counts are means over the rows they are given. Calibration,
-pairwise coupling of SVC and sorting of neighbours are not counted. A subclass is counted as
+pairwise coupling of SVC and sorting of neighbors are not counted. A subclass is counted as
 its base class unless it is registered itself.
 """
 
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
-from .._stages import num_rows, take
+from ..evidence._stages import num_rows, take
 from ..exceptions import UncountableError
 from ._counts_torch import count_run, is_torch
 
@@ -79,11 +80,11 @@ NET_ROWS = 8
 
 
 @singledispatch
-def count_macs(estimator, X):
+def count_macs(estimator: Any, X: Any) -> float:
     """Multiply-accumulates of one prediction of a fitted `estimator`.
 
-    Dispatches on the type of `estimator`; what is here is the answer for types that
-    nobody registered: nets are run and counted, others refused.
+    Dispatches on the type of `estimator`. What is here is for types that are not
+    registered: nets are run and counted, others refused.
 
     Parameters
     ----------
@@ -117,28 +118,28 @@ def count_macs(estimator, X):
     if not is_torch(estimator):
         raise UncountableError(
             f"No rule to count the multiply-accumulates of {name}. Register one with"
-            f" `MacsCost.register({name})`, give the prices, `cost=[...]`, one a stage,"
+            f" `MacsCost.register({name})`, give the costs, `cost=[...]`, one per stage,"
             " or measure seconds with `cost=LatencyCost()`."
         )
     rows = few_rows(X, NET_ROWS)
     return count_run(lambda: estimator.predict_proba(rows), num_rows(rows), name)
 
 
-def count_step(step, X):
-    """Count of a transformer inside a composition; `"passthrough"` and `"drop"` are free."""
+def count_step(step: Any, X: Any) -> float:
+    """Count a transformer inside a composition; `"passthrough"` and `"drop"` are free."""
     return 0.0 if step is None or isinstance(step, str) else count_macs(step, X)
 
 
-def few_rows(X, n):
-    """At most `n` rows of `X`, evenly spread since rows are often sorted by class."""
+def few_rows(X: Any, n: int) -> Any:
+    """Select at most `n` rows of `X`, evenly spread since rows are often sorted by class."""
     n_rows = num_rows(X)
     if n_rows <= n:
         return X
     return take(X, np.linspace(0, n_rows - 1, n).astype(int))
 
 
-def row_width(X, n_features=None):
-    """Numbers in a row of `X`: the stored ones if sparse, else `n_features`.
+def row_width(X: Any, n_features: int | None = None) -> float:
+    """Count the numbers in a row of `X`: the stored ones if sparse, else `n_features`.
 
     Parameters
     ----------

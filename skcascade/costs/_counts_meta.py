@@ -15,8 +15,8 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
-from sklearn.utils import _safe_indexing
 
+from ..utils._sklearn import _safe_indexing
 from ._counts import count_macs, count_step
 
 __all__ = []
@@ -68,7 +68,7 @@ def _stacking(estimator, X):
 def _pipeline(estimator, X):
     total = 0.0
     for _, step in estimator.steps[:-1]:
-        # As a step, recursive elimination selects columns and asks no estimator.
+        # As a step, recursive elimination selects columns and runs no estimator.
         total += 0.0 if isinstance(step, RFE) else count_step(step, X)
         if hasattr(step, "transform"):
             X = step.transform(X)
@@ -90,7 +90,7 @@ def _columns(estimator, X):
 
 
 def _selects_none(columns):
-    """Whether a fitted selection is empty; scikit-learn leaves its transformer unfitted."""
+    """Whether a fitted selection is empty; scikit-learn does not fit its transformer."""
     if isinstance(columns, (str, int, slice)):
         return False
     columns = np.asarray(columns)

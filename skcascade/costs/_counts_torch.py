@@ -1,16 +1,18 @@
-"""Counting nets: by running them, since their modules say nothing of their cost.
+"""Counting nets by running them: a module does not know its own cost.
 
 torch is imported only once an estimator turned out to hold a net.
 """
 
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 __all__ = ["count_run", "is_torch"]
 
 
-def is_torch(estimator):
+def is_torch(estimator: Any) -> bool:
     """Whether `estimator` is a fitted net: its `module_` is a :class:`torch.nn.Module`.
 
     Parameters
@@ -27,13 +29,13 @@ def is_torch(estimator):
     >>> is_torch(LogisticRegression())
     False
     """
-    # A net cannot exist before torch was imported by whoever made it.
+    # What made the net has imported torch.
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(getattr(estimator, "module_", None), torch.nn.Module)
 
 
-def count_run(run, n_rows, what, zero_ok=False):
-    """Multiply-accumulates per row of whatever torch does while `run` is called.
+def count_run(run: Callable[[], Any], n_rows: int, what: str, zero_ok: bool = False) -> float:
+    """Count the multiply-accumulates per row that torch does while `run` is called.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def count_run(run, n_rows, what, zero_ok=False):
     n_rows : int
         Rows that one call of `run` handles.
     what : str
-        Whose count it is, for the error.
+        What is counted, for the error message.
     zero_ok : bool, default=False
         Whether 0 is a credible answer.
 
@@ -49,7 +51,7 @@ def count_run(run, n_rows, what, zero_ok=False):
     -------
     macs : float
         Half the floating point operations of :class:`torch.utils.flop_counter.FlopCounterMode`:
-        convolutions, matrix products and attention count; biases, normalisation,
+        convolutions, matrix products and attention count; biases, normalization,
         activations and pooling do not.
 
     Raises
@@ -72,8 +74,8 @@ def count_run(run, n_rows, what, zero_ok=False):
     if macs == 0 and not zero_ok:
         raise ValueError(
             f"{what} ran no operation that torch can count (convolutions, matrix products,"
-            " attention), or ran them in another process. Quantised nets are such a case."
-            " Give the prices instead, `cost=[...]`, one a stage, or use `LatencyCost()`."
+            " attention), or ran them in another process. Quantized nets are such a case."
+            " Give the costs instead, `cost=[...]`, one per stage, or use `LatencyCost()`."
         )
     return macs
 
@@ -83,7 +85,7 @@ def _plain_kernels():
     """Turn fused kernels off: the counter does not look into them.
 
     At inference, torch swaps LSTMs, transformer layers and attention on CPU for single
-    fused operations, which would count as nothing, or as the rest of the net alone.
+    fused operations, which would count as 0, so that only the rest of the net is counted.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel

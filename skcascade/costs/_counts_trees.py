@@ -11,9 +11,10 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import check_array
 
 from ..exceptions import UncountableError
+from ..utils._sklearn import _safe_indexing
 from ._counts import count_macs, count_step
 
 __all__ = []
@@ -65,6 +66,6 @@ def _hist_gradient_boosting(estimator, X):
         # scikit-learn keeps these trees private and may store them in another way.
         raise UncountableError(
             "This version of scikit-learn hides the trees of HistGradientBoostingClassifier."
-            " Give the prices, `cost=[...]`, one a stage, or use `cost=LatencyCost()`."
+            " Give the costs, `cost=[...]`, one per stage, or use `cost=LatencyCost()`."
         ) from error
     return float(np.sum(paths) + len(paths))

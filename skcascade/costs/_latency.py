@@ -1,24 +1,27 @@
-"""Prices measured in seconds."""
+"""Costs measured in seconds."""
 
 import sys
+from collections.abc import Sequence
 from time import perf_counter
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import lsq_linear
 
-from .._stages import num_rows, take
+from ..evidence._stages import Call, Stages, num_rows, take
 from ._base import BaseCostModel
 
 __all__ = ["LatencyCost", "fit_affine"]
 
 
 class LatencyCost(BaseCostModel):
-    """Prices in seconds per sample, measured on this machine.
+    """Costs in seconds per sample, measured on this machine.
 
     A call takes `fixed + slope * n` seconds for n rows. Both are fitted to timed calls
-    of several sizes, and a row pays `fixed / batch_size + slope`. That is an
-    approximation: fewer rows reach the later stages of a cascade, so that their fixed
-    part is shared by fewer. Measure on a quiet machine; prices differ from run to run.
+    of several sizes, and a row costs `fixed / batch_size + slope`. That is an
+    approximation: fewer rows reach the later stages of a cascade, so that fewer share
+    their fixed part. Measure on a quiet machine; costs differ from run to run.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ class LatencyCost(BaseCostModel):
         Seconds per sample of going from stage j (row j + 1; row 0: from the input) to
         stage k.
     fixed_, slope_ : ndarray of shape (n_stages, n_stages)
-        Seconds a call takes whatever its size, and seconds each row adds.
+        Seconds that a call of any size takes, and seconds that each row adds.
 
     Raises
     ------
@@ -50,12 +53,12 @@ class LatencyCost(BaseCostModel):
     Examples
     --------
     >>> import numpy as np
-    >>> from skcascade._stages import Stages
+    >>> from skcascade.evidence._stages import Stages
     >>> from skcascade.costs import LatencyCost
     >>> class Coin:
     ...     n_exits, labels = 1, [0, 1]
     ...
-    ...     def step(self, exit, X, held):
+    ...     def step(self, exit, X, cached):
     ...         return np.full((len(X), 2), 0.5), None
     >>> cost = LatencyCost(batch_size=32).fit(Stages([("coin", Coin())], [0, 1]), np.eye(4))
     >>> bool(np.isclose(cost.edge_costs_[0, 0], cost.fixed_[0, 0] / 32 + cost.slope_[0, 0]))
@@ -64,12 +67,14 @@ class LatencyCost(BaseCostModel):
 
     unit = "seconds"
 
-    def __init__(self, batch_size=1, n_repeats=5, sizes=(1, 8, 64, 256)):
+    def __init__(
+        self, batch_size: int = 1, n_repeats: int = 5, sizes: Sequence[int] = (1, 8, 64, 256)
+    ) -> None:
         self.batch_size = batch_size
         self.n_repeats = n_repeats
         self.sizes = sizes
 
-    def fit(self, stages, X=None):
+    def fit(self, stages: Stages, X: Any = None) -> Self:
         """Time every edge.
 
         Parameters
@@ -93,7 +98,7 @@ class LatencyCost(BaseCostModel):
         self.slope_ = self.fixed_.copy()
         return super().fit(stages, X)
 
-    def measure(self, call):
+    def measure(self, call: Call) -> float:
         """Seconds per sample of one edge.
 
         Parameters
@@ -108,7 +113,7 @@ class LatencyCost(BaseCostModel):
         fixed, slope = fit_affine(self.sizes, seconds)
         if hasattr(self, "fixed_"):
             # As in `edge_costs_`: from the input and from other members, or from an exit.
-            source = call.stage - call.exit + call.held.exit if call.held else None
+            source = call.stage - call.exit + call.cached.exit if call.cached else None
             rows = slice(call.stage + 1) if source is None else source + 1
             self.fixed_[rows, call.stage] = fixed
             self.slope_[rows, call.stage] = slope
@@ -137,11 +142,11 @@ class LatencyCost(BaseCostModel):
             )
 
 
-def fit_affine(sizes, seconds):
+def fit_affine(sizes: ArrayLike, seconds: ArrayLike) -> tuple[float, float]:
     """Fit `seconds = fixed + slope * sizes`, neither negative, by relative least squares.
 
-    Relative, because noise grows with the time taken: the large sizes would else decide
-    all, and the fixed part is seen in the small ones.
+    Relative, because noise grows with the time taken. Otherwise the large sizes would
+    decide alone, and the fixed part shows in the small ones.
 
     Parameters
     ----------
@@ -164,7 +169,7 @@ def fit_affine(sizes, seconds):
     sizes, seconds = np.asarray(sizes, dtype=float), np.asarray(seconds, dtype=float)
     if not seconds.any():
         return 0.0, 0.0
-    # A call shorter than the clock can tell must not get an infinite weight.
+    # A call shorter than the clock's resolution must not get an infinite weight.
     weight = 1 / np.maximum(seconds, seconds.max() * 1e-6)
     lines = np.column_stack([np.ones_like(sizes), sizes])
     rows = lines * weight[:, None], seconds * weight

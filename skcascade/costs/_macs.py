@@ -1,8 +1,11 @@
-"""Prices counted in multiply-accumulates."""
+"""Costs counted in multiply-accumulates."""
+
+from collections.abc import Callable
+from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
-from .._stages import num_rows
+from ..evidence._stages import Call, num_rows
 from ..exceptions import UncountableError
 
 # Importing a family of counts registers it.
@@ -18,14 +21,14 @@ ROWS = 256
 
 
 class MacsCost(BaseCostModel):
-    """Prices in multiply-accumulates (MACs) per sample, the unit of the literature.
+    """Costs in multiply-accumulates (MACs) per sample, the unit of the literature.
 
     Nets are run once under torch's counter. scikit-learn estimators are counted by
     documented rules: one unit for a multiply-add, a comparison or a table look-up (see
     the user guide for all of them). Counting is reproducible, needs no quiet machine,
-    and depends on the hardware in nothing; but a comparison in a tree does not take
-    the time of a multiplication in a net: across kinds of members, measure with
-    :class:`LatencyCost`.
+    and does not depend on the hardware. But a comparison in a tree does not take the
+    time of a multiplication in a net. To compare members of different kinds, measure
+    with :class:`LatencyCost`.
 
     Attributes
     ----------
@@ -36,14 +39,14 @@ class MacsCost(BaseCostModel):
     Raises
     ------
     UncountableError
-        By `fit`, if a member, or a part of it, is of a type that nobody registered.
+        By `fit`, if a member, or a part of it, is of a type that is not registered.
     ValueError
         By `fit`, if torch can count nothing of a net, or the last stage costs nothing.
 
     See Also
     --------
-    FixedCost : Prices as given.
-    LatencyCost : Prices in seconds.
+    FixedCost : Costs as given.
+    LatencyCost : Costs in seconds.
 
     Examples
     --------
@@ -58,7 +61,7 @@ class MacsCost(BaseCostModel):
 
     unit = "MACs"
 
-    def measure(self, call):
+    def measure(self, call: Call) -> float:
         """MACs per sample of one edge.
 
         Parameters
@@ -82,17 +85,17 @@ class MacsCost(BaseCostModel):
         while isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         if is_torch(estimator) and not _is_registered(estimator):
-            # Through the member, which alone knows how to run from one exit to another.
+            # Through the member: only it can run from one exit to another.
             call = call.on(few_rows(call.X, NET_ROWS))
             what = f"Member {call.name!r}"
-            return count_run(call, num_rows(call.X), what, zero_ok=call.held is not None)
+            return count_run(call.__call__, num_rows(call.X), what, zero_ok=call.cached is not None)
         try:
             return float(count_macs(estimator, few_rows(call.X, ROWS)))
         except UncountableError as error:
             raise UncountableError(f"Member {call.name!r}: {error}") from error
 
     @staticmethod
-    def count(estimator, X):
+    def count(estimator: Any, X: Any) -> float:
         """Count one fitted estimator.
 
         Parameters
@@ -125,7 +128,7 @@ class MacsCost(BaseCostModel):
         return float(count_macs(estimator, few_rows(X, ROWS)))
 
     @staticmethod
-    def register(cls):
+    def register(cls: type) -> Callable:
         """Register how estimators of a type, and of its subclasses, are counted.
 
         Parameters
@@ -162,5 +165,5 @@ class MacsCost(BaseCostModel):
 
 
 def _is_registered(estimator):
-    """Whether somebody said how this type of estimator is counted."""
+    """Whether there is a rule for this type of estimator."""
     return count_macs.dispatch(type(estimator)) is not count_macs.dispatch(object)

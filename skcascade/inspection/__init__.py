@@ -1,4 +1,4 @@
-"""Pictures of a fitted cascade; matplotlib is loaded when one is drawn."""
+"""Plots of a fitted cascade. Matplotlib is imported when one is drawn."""
 
 from ._confidence_display import ConfidenceDisplay, StageConfidence
 from ._exit_display import ExitDisplay

@@ -1,73 +1,76 @@
-"""How far the score of each stage can be trusted, drawn."""
+"""The plot of accuracy against the score of each stage: a reliability diagram."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from .._walk import stages_in_use, walk
+from ..evidence._walk import stages_in_use, walk
 from ._drawing import COLORS, FAINT, legend_above
-from ._evidence import evidence_of
+from ._evidence import get_evidence
 
 __all__ = ["ConfidenceDisplay", "StageConfidence"]
 
 #: Bars over the range of scores.
 N_BARS = 20
-#: Rows in a bin at least.
+#: Fewest rows in a bin.
 LEAST_ROWS = 10
-#: Quantile of the normal distribution for intervals of 95 %.
+#: Quantile of the normal distribution for 95 % intervals.
 Z = 1.96
 #: Panels side by side.
 N_COLUMNS = 3
 
 
 class StageConfidence(NamedTuple):
-    """What :class:`ConfidenceDisplay` draws of one stage.
+    """The panel that :class:`ConfidenceDisplay` draws for one stage.
 
     Attributes
     ----------
     name : str
-        The stage.
+        Name of the stage.
     score : ndarray of shape (n_bins,)
-        Mean score of the rows in each bin; bins hold about as many rows each.
+        Mean score of the rows in each bin. All bins hold about the same number of rows.
     accuracy : ndarray of shape (n_bins,)
-        Share of right answers in each bin.
+        Share of correct answers in each bin.
     interval : ndarray of shape (n_bins, 2)
-        Wilson's interval of 95 % around it.
+        Wilson's 95 % interval of the accuracy.
     edges : ndarray of shape (n_bars + 1,)
         Ends of the bars, of equal width.
     share : ndarray of shape (n_bars,)
         Share of the rows in each bar.
-    leaving : ndarray of shape (n_bars,)
-        Share of the rows that are in each bar and leave here: at most `share`.
+    exiting : ndarray of shape (n_bars,)
+        Share of the rows that are in each bar and exit here: at most `share`.
     threshold : float
-        Score from which rows leave; NaN where there is no such number.
+        Score from which rows exit. NaN where there is no such number.
     """
 
     name: str
-    score: np.ndarray
-    accuracy: np.ndarray
-    interval: np.ndarray
-    edges: np.ndarray
-    share: np.ndarray
-    leaving: np.ndarray
+    score: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    edges: NDArray[np.float64]
+    share: NDArray[np.float64]
+    exiting: NDArray[np.float64]
     threshold: float = np.nan
 
 
 class ConfidenceDisplay:
-    """Accuracy of each stage against its score, and who leaves.
+    """Accuracy of each stage against its score, and which samples exit.
 
-    One panel for each stage that samples get to, about those samples. The
-    score is the one that the policy looks at
-    (:meth:`~skcascade.policies.BaseExitPolicy.exit_score`): the chance to be right, the
-    confidence, the probability to stop, or else the largest probability. Where that is a
-    probability of being right, a calibrated stage lies on the diagonal. Bars tell how many
-    rows have a score, and how many of them leave; the vertical line is the threshold of
-    policies that have one.
+    There is one panel for each stage that samples visit, about these samples. The score is
+    that of the policy (:meth:`~skcascade.policies.BaseExitPolicy.exit_score`): the calibrated
+    confidence, the uncalibrated confidence, the probability of an exit, or else the largest
+    probability. If the score is a probability of being correct, a calibrated stage lies on
+    the diagonal. Bars show the share of the rows with a score, and the share that exits. The
+    vertical line is the threshold, if the policy has one.
 
     Parameters
     ----------
     stages : list of StageConfidence
-        What is drawn.
+        One for each panel.
 
     Attributes
     ----------
@@ -77,7 +80,7 @@ class ConfidenceDisplay:
         Accuracy against score.
     thresholds_ : list of matplotlib Line2D or None
     bars_ : list of (matplotlib BarContainer, matplotlib BarContainer)
-        Rows with that score, and those of them that leave.
+        Rows with that score, and those of them that exit.
 
     Raises
     ------
@@ -101,14 +104,22 @@ class ConfidenceDisplay:
     True
     """
 
-    def __init__(self, stages):
+    def __init__(self, stages: Sequence[StageConfidence]) -> None:
         if not len(stages):
-            raise ValueError("`stages` is empty: no sample gets an answer.")
+            raise ValueError("`stages` is empty: all samples are rejected.")
         self.stages = list(stages)
 
     @classmethod
-    def from_estimator(cls, cascade, X=None, y=None, *, n_bins=10, ax=None):
-        """Draw what the policy of a fitted cascade goes by.
+    def from_estimator(
+        cls,
+        cascade: Any,
+        X: Any = None,
+        y: ArrayLike | None = None,
+        *,
+        n_bins: int = 10,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the score by which the policy of a fitted cascade decides.
 
         Parameters
         ----------
@@ -119,8 +130,8 @@ class ConfidenceDisplay:
         y : array-like of shape (n_samples,), default=None
             Their labels.
         n_bins : int, default=10
-            Bins of accuracy in each panel, of about as many rows each. Fewer where they would
-            hold less than 10 rows, or where scores are equal: these stay together.
+            Bins of accuracy in each panel, of about the same number of rows. There are fewer
+            if bins would hold less than 10 rows, or if scores are equal: these share a bin.
         ax : array of matplotlib Axes, default=None
             One for each panel; None: a new figure.
 
@@ -131,32 +142,32 @@ class ConfidenceDisplay:
         Raises
         ------
         ValueError
-            If only one of `X` and `y` is given, the held-out rows were dropped, `n_bins` is
-            below 1, or `ax` holds the wrong number of axes.
+            If only one of `X` and `y` is given, or none and the cascade was fitted with
+            store_trace=False; if `n_bins` is below 1, or `ax` holds the wrong number of axes.
         """
         if n_bins < 1:
             raise ValueError(f"`n_bins` must be 1 or more, got {n_bins!r}.")
-        seen, policy = evidence_of(cascade, X, y), cascade.policy_
-        way = walk(seen.trace, policy)
+        seen, policy = get_evidence(cascade, X, y), cascade.policy_
+        route = walk(seen.trace, policy)
         in_use = stages_in_use(policy, seen.trace.n_stages)
         stages = []
         for k in in_use:
-            rows = np.flatnonzero(way.visited[:, k])
-            # As the policy sees it: nothing of what was skipped.
+            rows = np.flatnonzero(route.visited[:, k])
+            # As the policy sees it: stages that were skipped are NaN.
             proba = seen.trace.proba[rows, : k + 1].copy()
-            proba[~way.visited[rows, : k + 1]] = np.nan
+            proba[~route.visited[rows, : k + 1]] = np.nan
             if not proba[:, k].any():
-                continue  # nobody gets there, or it gives no answers
+                continue  # no sample visits this stage, or it is the reject stage
             right = proba[:, k].argmax(axis=1) == seen.y[rows]
-            leaves = way.exit[rows] == k
+            exits = route.exit[rows] == k
             score = np.asarray(policy.exit_score(k, proba), dtype=float)
-            # At the last stage in use everybody leaves, whatever the threshold says.
+            # At the last stage in use all samples exit, whatever the threshold.
             threshold = np.nan if k == in_use[-1] else float(policy.exit_threshold(k))
             name = cascade.stage_names_[k]
-            stages.append(_stage(name, score, right, leaves, threshold, n_bins))
+            stages.append(_stage(name, score, right, exits, threshold, n_bins))
         return cls(stages).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Draw.
 
         Parameters
@@ -173,8 +184,8 @@ class ConfidenceDisplay:
         drawn = [self._panel(panel, stage) for panel, stage in zip(self.ax_, self.stages)]
         accuracy, self.thresholds_, self.bars_, diagonals = map(list, zip(*drawn))
         self.lines_ = [container[0] for container in accuracy]
-        cuts = [cut for cut in self.thresholds_ if cut is not None]
-        artists = [accuracy[0], *self.bars_[0], diagonals[0], *cuts[:1]]
+        thresholds = [line for line in self.thresholds_ if line is not None]
+        artists = [accuracy[0], *self.bars_[0], diagonals[0], *thresholds[:1]]
         legend_above(artists, self.ax_[0], ax is None)
         return self
 
@@ -199,12 +210,12 @@ class ConfidenceDisplay:
 
     def _panel(self, ax, stage):
         left, width = stage.edges[:-1], np.diff(stage.edges)
-        everyone = ax.bar(
+        all_rows = ax.bar(
             left, stage.share, width, align="edge", color="#DDDDDD", label="share of the rows"
         )
-        leaving = ax.bar(
-            left, stage.leaving, width, align="edge", color=COLORS[5], alpha=0.7,
-            hatch="....", edgecolor="w", lw=0, label="of them leave here",
+        exiting = ax.bar(
+            left, stage.exiting, width, align="edge", color=COLORS[5], alpha=0.7,
+            hatch="....", edgecolor="w", lw=0, label="of them exit here",
         )  # fmt: skip
         diagonal = ax.axline((0, 0), (1, 1), ls=":", color=FAINT, lw=1, label="accuracy = score")
         ends = np.abs(stage.interval.T - stage.accuracy)
@@ -212,27 +223,27 @@ class ConfidenceDisplay:
             stage.score, stage.accuracy, ends, fmt="o-", ms=3.5, lw=1.2, elinewidth=1,
             color=COLORS[0], label="accuracy",
         )  # fmt: skip
-        cut = None
+        line = None
         if np.isfinite(stage.threshold):
-            cut = ax.axvline(stage.threshold, color=COLORS[1], ls="--", lw=1.6, label="threshold")
+            line = ax.axvline(stage.threshold, color=COLORS[1], ls="--", lw=1.6, label="threshold")
         ax.set(title=stage.name, ylim=(0, 1.03), xlabel="score")
         ax.title.set_size("medium")
         if ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel("accuracy, share of the rows")
-        return accuracy, cut, (everyone, leaving), diagonal
+        return accuracy, line, (all_rows, exiting), diagonal
 
 
-def _stage(name, score, right, leaves, threshold, n_bins):
-    """Bins and bars of one stage, from score, success and exit of its rows (n_rows,) each."""
+def _stage(name, score, right, exits, threshold, n_bins):
+    """Bins and bars of one stage, from its rows: score, whether right, whether it exits."""
     n_bins = max(1, min(n_bins, len(score) // LEAST_ROWS))
-    cuts = np.unique(np.quantile(score, np.linspace(0, 1, n_bins + 1)[1:-1]))
+    bounds = np.unique(np.quantile(score, np.linspace(0, 1, n_bins + 1)[1:-1]))
     _, bins, rows = np.unique(
-        np.searchsorted(cuts, score, side="right"), return_inverse=True, return_counts=True
+        np.searchsorted(bounds, score, side="right"), return_inverse=True, return_counts=True
     )
     accuracy = np.bincount(bins, right) / rows
     low, high = min(score.min(), 0.0), max(score.max(), 1.0)
     share, edges = np.histogram(score, N_BARS, (low, high))
-    leaving, _ = np.histogram(score[leaves], N_BARS, (low, high))
+    exiting, _ = np.histogram(score[exits], N_BARS, (low, high))
     return StageConfidence(
         name,
         np.bincount(bins, score) / rows,
@@ -240,7 +251,7 @@ def _stage(name, score, right, leaves, threshold, n_bins):
         _wilson(accuracy, rows),
         edges,
         share / len(score),
-        leaving / len(score),
+        exiting / len(score),
         threshold,
     )
 

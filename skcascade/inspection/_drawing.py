@@ -1,8 +1,13 @@
-"""Colours, axes and labels that the pictures share."""
+"""Colors, axes and labels that the plots share."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "COLORS",
@@ -15,13 +20,13 @@ __all__ = [
     "widen",
 ]
 
-#: Colours of Okabe and Ito, told apart by everybody.
+#: Colors of Okabe and Ito, which color-blind readers can tell apart too.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-#: Lines and markers, so that no picture depends on colour alone.
+#: Lines and markers, so that no plot depends on color alone.
 STYLES = [("-", "o"), ((0, (6, 1.5)), "^"), ("-.", "v"), (":", "D"), ("-", "P"), ("--", "X")]
-#: For what is only there to be compared with.
+#: For what the curves are compared with.
 FAINT = "#777777"
-#: Where a name may stand: offset from its point in points, and how it is aligned there.
+#: Places of a name: offset from its point, in typographic points, and alignment.
 PLACES = [
     (7, -4, "left", "top"),
     (7, 4, "left", "bottom"),
@@ -36,11 +41,11 @@ PLACES += [
     for up in (-1, 1)
     for side in (1, 0, -1)
 ]
-#: Pixels between the places along a line that are to stay free.
+#: Pixels between the positions along a line that labels must not cover.
 STEP = 4.0
 
 
-def new_axes(ax=None, figsize=(6, 4)):
+def new_axes(ax: Any = None, figsize: tuple[float, float] = (6, 4)) -> Any:
     """`ax` itself, or axes in a new figure, 600 pixels wide on most screens."""
     import matplotlib.pyplot as plt
 
@@ -49,8 +54,8 @@ def new_axes(ax=None, figsize=(6, 4)):
     return ax
 
 
-def widen(ax):
-    """Limits of axes on which all points are one but for rounding, as of a single stage."""
+def widen(ax: Any) -> None:
+    """Wider limits if all points are equal up to rounding, as with a single stage."""
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     if right - left < 1e-6 * right:
         ax.set_xlim(right / 2, right * 2)
@@ -58,13 +63,13 @@ def widen(ax):
         ax.set_ylim(low - 0.05, low + 0.05)
 
 
-def outline(across, along):
+def outline(across: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
     """Corners (2 * n_points + 2, 2) of the area that holds the intervals of all points.
 
     Parameters
     ----------
     across, along : ndarray of shape (n_points, 2) or (n_points,)
-        Lower and upper ends in each direction, both rising; or points without any.
+        Lower and upper ends in each direction, both rising; or points, which have no interval.
     """
     (left, right), (low, high) = (
         values.T if values.ndim == 2 else (values, values) for values in (across, along)
@@ -74,8 +79,8 @@ def outline(across, along):
     return np.concatenate([ahead, back])
 
 
-def legend_above(artists, ax, own_figure):
-    """A legend above the axes in a figure of our own, else in `ax`."""
+def legend_above(artists: Sequence[Any], ax: Any, own_figure: bool) -> Any:
+    """A legend above the axes if the figure is our own, else inside `ax`."""
     if not own_figure:
         return ax.legend(handles=artists, fontsize="small")
     return ax.figure.legend(
@@ -84,17 +89,23 @@ def legend_above(artists, ax, own_figure):
     )  # fmt: skip
 
 
-def label_points(ax, points, names, lines=(), **style):
-    """Write a name beside each point, where it covers neither lines nor other names.
+def label_points(
+    ax: Any,
+    points: Sequence[ArrayLike],
+    names: Sequence[str],
+    lines: Sequence[Any] = (),
+    **style: Any,
+) -> list[Any]:
+    """Write a name next to each point, where it covers neither lines nor other names.
 
     Parameters
     ----------
     ax : matplotlib Axes
-        All else must be drawn already.
-    points : array-like of shape (n, 2)
+        Everything else must be drawn before.
+    points : sequence of array-like of shape (2,)
     names : sequence of str
     lines : sequence of array-like of shape (n_vertices, 2)
-        What is to stay free, in data coordinates.
+        Lines that labels must not cover, in data coordinates.
     **style : dict
         For `Axes.annotate`.
 
@@ -105,10 +116,11 @@ def label_points(ax, points, names, lines=(), **style):
     ax.figure.canvas.figure.draw_without_rendering()  # settles the layout
     busy = np.concatenate([_dense(ax.transData.transform(line)) for line in [points, *lines]])
     leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
-    labels, boxes = [], []
+    labels: list[Any] = []
+    boxes: list[Any] = []
     for point, name in zip(points, names):
         tried = [(place, _box(ax, name, point, place, style)) for place in PLACES]
-        # Of equally good places the first is taken.
+        # `min` takes the first of equally good places.
         place, box = min(tried, key=lambda it: _covered(it[1], busy, boxes, ax))
         _, _, ha, va = place
         start = {"left": 0, "center": 0.5, "right": 1}[ha], {"bottom": 0, "top": 1}[va]
@@ -119,13 +131,13 @@ def label_points(ax, points, names, lines=(), **style):
 
 
 def _write(ax, name, point, place, **style):
-    """A name at a place beside its point."""
+    """A name at a place next to its point."""
     x, y, ha, va = place
     return ax.annotate(name, point, (x, y), textcoords="offset points", ha=ha, va=va, **style)
 
 
 def _box(ax, name, point, place, style):
-    """What the name would fill, in pixels."""
+    """The area that the name would fill, in pixels."""
     label = _write(ax, name, point, place, **style)
     box = label.get_window_extent()
     label.remove()

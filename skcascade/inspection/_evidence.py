@@ -1,24 +1,28 @@
-"""What pictures are drawn from: answers on given samples, or those kept since `fit`."""
+"""What plots are drawn from: answers on given samples, or those kept by `fit`."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from .._tradeoff_curve import recorded
-from .._tuning import Tuning
+from ..tuning._tuning import Tuning, get_tuning
 
-__all__ = ["check_pair", "evidence_of"]
+__all__ = ["check_pair", "get_evidence"]
 
 
-def check_pair(X, y):
+def check_pair(X: Any, y: Any) -> None:
     """ValueError if only one of `X` and `y` is given."""
     if (X is None) != (y is None):
         given, missing = ("y", "X") if X is None else ("X", "y")
         raise ValueError(
             f"`{given}` was given without `{missing}`. Give both, or neither for the held-out"
-            " rows that were kept."
+            " rows that `fit` kept."
         )
 
 
-def evidence_of(cascade, X=None, y=None):
+def get_evidence(cascade: Any, X: Any = None, y: ArrayLike | None = None) -> Tuning:
     """Answers of every stage and true codes.
 
     Parameters
@@ -37,13 +41,12 @@ def evidence_of(cascade, X=None, y=None):
     Raises
     ------
     ValueError
-        If only one of the two is given, or the held-out rows were dropped.
+        If only one of the two is given, or none and the cascade was fitted with
+        store_trace=False.
     """
     check_is_fitted(cascade)
     check_pair(X, y)
     if X is not None:
-        trace = recorded(cascade, X)
+        trace = cascade.record(X)
         return Tuning(cascade.policy_, trace, trace.codes(y), cascade.cost_)
-    if cascade._tuning.trace is None:
-        raise ValueError("The held-out trace was dropped: give `X` and `y`, or fit again.")
-    return cascade._tuning
+    return get_tuning(cascade)

@@ -1,34 +1,40 @@
-"""Who leaves where, drawn."""
+"""The plot of exit rates and accuracy per stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .._walk import stages_in_use, walk
-from ..policies._base import row_weights
+from ..evidence._walk import stages_in_use, walk
+from ..utils._weights import row_weights
 from ._drawing import COLORS, FAINT, legend_above, new_axes
-from ._evidence import evidence_of
+from ._evidence import get_evidence
 
 __all__ = ["ExitDisplay"]
 
 
 class ExitDisplay:
-    """Share and accuracy of the samples that leave at each stage.
+    """Exit rate of each stage, and its accuracy on the samples that exit there.
 
-    Two bars for each stage: how many samples leave there, and how accurate it is for them.
-    The mark is the accuracy of the stage alone, on all samples: a stage is at its best
-    where it answers only those it is sure of.
+    Two bars for each stage: the share of the samples that exit there, and the accuracy of the
+    stage on them. The mark is the accuracy of the stage on all samples. If the policy works,
+    the bar ends beyond the mark: the stage answers samples that it predicts well.
 
     Parameters
     ----------
     exit_rates : array-like of shape (n_stages,)
-        Share of the samples that leaves at each stage.
+        Share of the samples that exit at each stage.
     exit_accuracy : array-like of shape (n_stages,)
-        Accuracy over those that leave there; NaN where nobody does, and at the exit
-        without an answer.
+        Accuracy over the samples that exit there. NaN where no sample does, and at the reject
+        stage.
     stage_accuracy : array-like of shape (n_stages,)
         Accuracy of each stage on all samples.
     exit_cost : array-like of shape (n_stages,), default=None
-        Mean relative cost, from the start, of those that leave there; NaN where nobody
-        does.
+        Mean relative cost of the samples that exit there, all stages visited included. NaN
+        where no sample does.
     in_use : sequence of int, default=None
         The stages that are run; None: all.
     stage_names : sequence of str, default=None
@@ -64,22 +70,27 @@ class ExitDisplay:
 
     def __init__(
         self,
-        exit_rates,
-        exit_accuracy,
-        stage_accuracy,
+        exit_rates: ArrayLike,
+        exit_accuracy: ArrayLike,
+        stage_accuracy: ArrayLike,
         *,
-        exit_cost=None,
-        in_use=None,
-        stage_names=None,
-    ):
-        n_stages = len(exit_rates)
+        exit_cost: ArrayLike | None = None,
+        in_use: Sequence[int] | None = None,
+        stage_names: Sequence[str] | None = None,
+    ) -> None:
+        self.exit_rates = np.asarray(exit_rates, dtype=float)
+        self.exit_accuracy = np.asarray(exit_accuracy, dtype=float)
+        self.stage_accuracy = np.asarray(stage_accuracy, dtype=float)
+        n_stages = len(self.exit_rates)
         exit_cost = np.full(n_stages, np.nan) if exit_cost is None else exit_cost
-        stage_names = range(n_stages) if stage_names is None else stage_names
-        arrays = {
-            "exit_accuracy": exit_accuracy,
-            "stage_accuracy": stage_accuracy,
-            "exit_cost": exit_cost,
-            "stage_names": stage_names,
+        self.exit_cost = np.asarray(exit_cost, dtype=float)
+        self.in_use = list(range(n_stages) if in_use is None else in_use)
+        self.stage_names = list(map(str, range(n_stages) if stage_names is None else stage_names))
+        arrays: dict[str, Any] = {
+            "exit_accuracy": self.exit_accuracy,
+            "stage_accuracy": self.stage_accuracy,
+            "exit_cost": self.exit_cost,
+            "stage_names": self.stage_names,
         }
         for name, values in arrays.items():
             if len(values) != n_stages:
@@ -87,16 +98,12 @@ class ExitDisplay:
                     f"`{name}` must have one entry for each of the {n_stages} stages of"
                     f" `exit_rates`, got {len(values)}."
                 )
-        self.exit_rates = np.asarray(exit_rates, dtype=float)
-        self.exit_accuracy = np.asarray(exit_accuracy, dtype=float)
-        self.stage_accuracy = np.asarray(stage_accuracy, dtype=float)
-        self.exit_cost = np.asarray(exit_cost, dtype=float)
-        self.in_use = list(range(n_stages) if in_use is None else in_use)
-        self.stage_names = list(map(str, stage_names))
 
     @classmethod
-    def from_estimator(cls, cascade, X=None, y=None, *, ax=None):
-        """Draw what a fitted cascade does with samples.
+    def from_estimator(
+        cls, cascade: Any, X: Any = None, y: ArrayLike | None = None, *, ax: Any = None
+    ) -> Self:
+        """Draw the exit rates of a fitted cascade.
 
         Parameters
         ----------
@@ -116,30 +123,31 @@ class ExitDisplay:
         Raises
         ------
         ValueError
-            If only one of `X` and `y` is given, or the held-out rows were dropped.
+            If only one of `X` and `y` is given, or none and the cascade was fitted with
+            store_trace=False.
         """
-        seen, policy = evidence_of(cascade, X, y), cascade.policy_
+        seen, policy = get_evidence(cascade, X, y), cascade.policy_
         curve = seen.replay(policy)
-        way = walk(seen.trace, policy)
+        route = walk(seen.trace, policy)
         weight = row_weights(seen.sample_weight, len(seen.y))
-        price = seen.cost.relative(seen.cost.path_cost(way.visited))
+        cost = seen.cost.relative(seen.cost.path_cost(route.visited))
         n_stages = seen.trace.n_stages
-        paid = np.bincount(way.exit, weight * price, n_stages)
-        rows = np.bincount(way.exit, weight, n_stages)
+        incurred = np.bincount(route.exit, weight * cost, n_stages)
+        rows = np.bincount(route.exit, weight, n_stages)
         right, alone = curve.exit_accuracy[0].copy(), curve.stage_accuracy.copy()
-        answering = n_stages - seen.trace.no_answer
-        right[answering:] = alone[answering:] = np.nan  # no answer is neither right nor wrong
+        answering = n_stages - seen.trace.has_reject
+        right[answering:] = alone[answering:] = np.nan  # a rejected sample is no error
         display = cls(
             curve.exit_rates[0],
             right,
             alone,
-            exit_cost=np.divide(paid, rows, out=np.full(n_stages, np.nan), where=rows > 0),
+            exit_cost=np.divide(incurred, rows, out=np.full(n_stages, np.nan), where=rows > 0),
             in_use=stages_in_use(policy, n_stages),
             stage_names=cascade.stage_names_,
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Draw.
 
         Parameters
@@ -156,12 +164,10 @@ class ExitDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         rows, used = np.arange(n_stages), np.array(self.in_use, dtype=int)
         share, right = self.exit_rates[used], np.nan_to_num(self.exit_accuracy[used])
-        self.rates_ = ax.barh(
-            used - 0.19, share, 0.36, color=COLORS[0], label="share that leaves here"
-        )
+        self.rates_ = ax.barh(used - 0.19, share, 0.36, color=COLORS[0], label="exit rate")
         self.accuracy_ = ax.barh(
             used + 0.19, right, 0.36, color=COLORS[4], hatch="///", edgecolor="w", lw=0,
-            label="accuracy of those",
+            label="accuracy of these samples",
         )  # fmt: skip
         (self.alone_,) = ax.plot(
             self.stage_accuracy, rows + 0.19, "d", color="k", ms=6, mfc="w", mew=1.5,
@@ -178,14 +184,14 @@ class ExitDisplay:
         return self
 
     def _numbers(self, used):
-        """The two numbers of each stage; a word where it is not run."""
+        """The two numbers of each stage, or "not in use"."""
         plate = {"boxstyle": "round,pad=0.15", "facecolor": "w", "edgecolor": "none"}
         for k, (share, right) in enumerate(zip(self.exit_rates, self.exit_accuracy)):
             if k not in used:
                 self._text(0, k - 0.19, "not in use", color=FAINT)
                 continue
             self._text(share, k - 0.19, f"{share:.1%}")
-            if np.isfinite(right):  # at the foot of the bar: at its end may be the mark
+            if np.isfinite(right):  # at the start of the bar: the mark may be at its end
                 self._text(0, k + 0.19, f"{right:.3f}", bbox=plate)
 
     def _text(self, x, y, text, **style):
@@ -193,6 +199,6 @@ class ExitDisplay:
         self.ax_.annotate(text, (x, y), va="center", fontsize="small", **offset, **style)
 
     def _title(self, k):
-        """Name of a stage, and what those that leave there have paid."""
+        """Name of a stage, and the mean cost of the samples that exit there."""
         cost = self.exit_cost[k]
         return self.stage_names[k] + (f"\ncost {cost:.3g}" if np.isfinite(cost) else "")

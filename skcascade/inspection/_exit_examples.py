@@ -1,35 +1,40 @@
-"""What left where, as pictures."""
+"""Images of the samples that exit at each stage."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._no_answer import NO_ANSWER
-from .._stages import num_rows, take
-from .._walk import stages_in_use
+from ..evidence._reject import REJECT
+from ..evidence._stages import num_rows, take
+from ..evidence._walk import stages_in_use
 from ._drawing import COLORS
 
 __all__ = ["plot_exit_examples"]
 
 
 def plot_exit_examples(
-    cascade,
-    X,
+    cascade: Any,
+    X: Any,
     *,
-    y=None,
-    n_examples=6,
-    images=None,
-    class_names=None,
-    ax=None,
-    random_state=None,
-):
-    """Images that left at each stage: what is easy, and what is not.
+    y: ArrayLike | None = None,
+    n_examples: int = 6,
+    images: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    ax: Any = None,
+    random_state: Any = None,
+) -> NDArray[Any]:
+    """Images that exit at each stage, to see which are easy and which are hard.
 
-    One row of pictures for each stage in use, drawn at random from those that leave there
-    and titled with the predicted label; beside it the share that leaves. Wrong answers are
-    framed, and tell the true label too.
+    There is one row of images for each stage in use, with its exit rate. They are drawn at
+    random from those that exit there, and titled with the predicted label. Errors have a
+    frame, and the true label in their title.
 
     Parameters
     ----------
@@ -41,9 +46,9 @@ def plot_exit_examples(
     y : array-like of shape (n_samples,), default=None
         True labels.
     n_examples : int, default=6
-        Pictures in each row.
+        Images in each row.
     images : array-like of shape (n_samples, ...), default=None
-        What to show instead of `X`, of the shapes above or (n_samples, height, width,
+        Images to show instead of `X`, of the shapes above or (n_samples, height, width,
         channels), with 1 or 3 channels.
     class_names : sequence of str, default=None
         Names in the order of `classes_`. None: the labels.
@@ -55,12 +60,12 @@ def plot_exit_examples(
     Returns
     -------
     ax : ndarray of matplotlib Axes, shape (n_stages_in_use, n_examples)
-        Empty ones where fewer samples leave.
+        Some are empty if fewer samples exit there.
 
     Raises
     ------
     ValueError
-        If there are no images, or an argument does not fit the others.
+        If there are no images, or an argument does not match the others.
 
     Examples
     --------
@@ -79,12 +84,7 @@ def plot_exit_examples(
     check_is_fitted(cascade)
     if n_examples < 1:
         raise ValueError(f"`n_examples` must be 1 or more, got {n_examples!r}.")
-    names = np.asarray(cascade.classes_ if class_names is None else class_names).astype(str)
-    if len(names) != len(cascade.classes_):
-        raise ValueError(
-            f"`class_names` must name the {len(cascade.classes_)} classes of the cascade, got"
-            f" {len(names)} names."
-        )
+    names = _class_names(cascade, class_names)
     shown = X if images is None else images
     for name, values in {"y": y, "images": images}.items():
         if values is not None and num_rows(values) != num_rows(X):
@@ -93,19 +93,19 @@ def plot_exit_examples(
                 f" got {num_rows(values)}."
             )
     _pictures(take(shown, [0]))  # fails early
-    way = cascade._walk(X)
-    stages = stages_in_use(cascade.policy_, way.visited.shape[1])
+    route = cascade.walk(X)
+    stages = stages_in_use(cascade.policy_, route.visited.shape[1])
     ax = _grid(ax, len(stages), n_examples)
-    names = np.append(names, NO_ANSWER)  # -1, for rows without any probability
     rng = check_random_state(random_state)
     drawn = []
     for stage in stages:
-        rows = np.flatnonzero(way.exit == stage)
+        rows = np.flatnonzero(route.exit == stage)
         drawn.append(rng.permutation(rows)[:n_examples])
     pictures = _pictures(take(shown, np.concatenate(drawn)))
     start = 0
     for panels, stage, rows in zip(ax, stages, drawn):
-        answers = np.where(way.proba[rows].any(axis=1), way.proba[rows].argmax(axis=1), -1)
+        proba = route.proba[rows]
+        answers = np.where(proba.any(axis=1), proba.argmax(axis=1), -1)
         for panel, k, picture in zip(panels, answers, pictures[start:]):
             _show(panel, picture, names[k])
         if y is not None:
@@ -113,11 +113,26 @@ def plot_exit_examples(
                 _mark(panel, k, truth, cascade.classes_, names)
         start += len(rows)
         _blank(panels[len(rows) :])
-        # Long names may be broken after an underscore.
-        name = fill(cascade.stage_names_[stage].replace("_", "_ "), 18).replace("_ ", "_")
-        share = np.mean(way.exit == stage)
-        panels[0].set_ylabel(f"{name}\n{share:.1%}", rotation=0, ha="right", va="center")
+        title = _title(cascade.stage_names_[stage], np.mean(route.exit == stage))
+        panels[0].set_ylabel(title, rotation=0, ha="right", va="center")
     return ax
+
+
+def _class_names(cascade, class_names):
+    """Names of the classes, and one more at -1 for rejected samples."""
+    names = np.asarray(cascade.classes_ if class_names is None else class_names).astype(str)
+    if len(names) != len(cascade.classes_):
+        raise ValueError(
+            f"`class_names` must name the {len(cascade.classes_)} classes of the cascade, got"
+            f" {len(names)} names."
+        )
+    return np.append(names, REJECT)
+
+
+def _title(name, share):
+    """Name of a stage and its exit rate; long names may be broken after an underscore."""
+    name = fill(name.replace("_", "_ "), 18).replace("_ ", "_")
+    return f"{name}\n{share:.1%}"
 
 
 def _grid(ax, n_rows, n_columns):
@@ -132,24 +147,24 @@ def _grid(ax, n_rows, n_columns):
     ax = np.ravel(np.asarray(ax, dtype=object))
     if len(ax) != n_rows * n_columns:
         raise ValueError(
-            f"`ax` must hold {n_rows} x {n_columns} axes, one for each picture, got {len(ax)}."
+            f"`ax` must hold {n_rows} x {n_columns} axes, one for each image, got {len(ax)}."
         )
     return ax.reshape(n_rows, n_columns)
 
 
 def _pictures(images):
-    """Grey (n, height, width) or coloured (n, height, width, 3), from 0 to 1."""
+    """Gray (n, height, width) or color images (n, height, width, 3), from 0 to 1."""
     images = np.asarray(images, dtype=float)
     if images.ndim == 4 and images.shape[1] in (1, 3):
         images = np.moveaxis(images, 1, 3)
-    coloured = images.ndim == 4 and images.shape[3] in (1, 3)
-    if not (coloured or images.ndim == 3):
+    in_color = images.ndim == 4 and images.shape[3] in (1, 3)
+    if not (in_color or images.ndim == 3):
         raise ValueError(
             "`images` (or `X`) must have the shape (n_samples, height, width), (n_samples,"
             " channels, height, width) or (n_samples, height, width, channels) with 1 or 3"
-            f" channels, got {images.shape}. Pass pictures of the samples as `images`."
+            f" channels, got {images.shape}. Pass images of the samples as `images`."
         )
-    if coloured and images.shape[3] == 1:
+    if in_color and images.shape[3] == 1:
         images = images[..., 0]
     low, high = images.min(), images.max()
     return (images - low) / (high - low if high > low else 1)
@@ -162,7 +177,7 @@ def _show(panel, picture, name):
 
 
 def _mark(panel, answer, truth, classes, names):
-    """Tell the true label where it is not the answer, and frame wrong answers."""
+    """Add the true label where it is not the answer, and frame errors."""
     if answer >= 0 and classes[answer] == truth:
         return
     known = np.flatnonzero(classes == truth)

@@ -1,35 +1,41 @@
-"""The trade-off between accuracy and cost, drawn."""
+"""The plot of accuracy against cost."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from .._curve import TradeoffCurve
-from .._tradeoff_curve import tradeoff_curve
+from ..tuning._curve import TradeoffCurve
 from ._drawing import COLORS, FAINT, STYLES, label_points, new_axes, outline, widen
 from ._evidence import check_pair
+from ._tradeoff_curve import tradeoff_curve
 
 __all__ = ["TradeoffDisplay"]
+
+#: What is drawn: the keys of a mapping are the names.
+Curves = TradeoffCurve | Sequence[TradeoffCurve] | Mapping[str, TradeoffCurve]
 
 
 class TradeoffDisplay:
     """Accuracy against relative cost: cascades as curves, each stage alone as a point.
 
-    A curve joins those of its points that no other point beats. The dashed line is what
-    tossing a coin between stages would give, the least a cascade must beat; the star is an
-    oracle that knows for each sample the cheapest stage that serves it best; a ring marks
-    the operating point in use. Bands, where a curve has them, cover its intervals in both
-    directions.
+    A curve joins those of its points that no other point beats. The dashed line is the random
+    mixture of stages, which a cascade must at least beat. The star is an oracle: it knows for
+    each sample the cheapest of the stages with the smallest loss. A ring marks the operating
+    point in use. Bands, where a curve has them, cover its intervals in both directions.
 
-    Of several curves, the stages, coin toss and oracle of the first are drawn in grey.
-    Those of another one follow in its own colour if its stages are not the same, as after
-    joint training.
+    Of several curves, the stages, random mixture and oracle of the first are drawn in gray.
+    Those of another curve follow in its own color if its stages are not the same, for
+    instance after joint training.
 
     Parameters
     ----------
     curves : TradeoffCurve, list of TradeoffCurve or dict of str to TradeoffCurve
-        What is drawn; the keys of a dict are the names.
+        The curves; the keys of a dict are their names.
     names : list of str, default=None
         Names in the legend. None: "cascade", or "cascade 1" and so on.
 
@@ -47,13 +53,16 @@ class TradeoffDisplay:
         The ring of each curve.
     stages_ : matplotlib PathCollection
         Stages of the first curve.
-    coin_toss_ : matplotlib Line2D
+    random_mixture_ : matplotlib Line2D
+        Random mixture of the stages of the first curve.
     oracle_ : matplotlib PathCollection
+        Oracle of the first curve.
 
     Raises
     ------
     ValueError
-        If `curves` is empty, holds anything else, differs in metric, or does not fit `names`.
+        If `curves` is empty, holds anything else or several metrics, or does not match
+        `names`.
 
     See Also
     --------
@@ -73,7 +82,7 @@ class TradeoffDisplay:
     1.0
     """
 
-    def __init__(self, curves, *, names=None):
+    def __init__(self, curves: Curves, *, names: Sequence[str] | None = None) -> None:
         if isinstance(curves, Mapping):
             names = list(curves) if names is None else names
             curves = list(curves.values())
@@ -91,7 +100,7 @@ class TradeoffDisplay:
         metrics = sorted({curve.metric for curve in curves})
         if len(metrics) > 1:
             raise ValueError(
-                f"`curves` must share one metric, got {metrics}. Draw them in several pictures."
+                f"`curves` must share one metric, got {metrics}. Draw them in several plots."
             )
         self.curves = curves
         self.names = list(map(str, names))
@@ -99,21 +108,21 @@ class TradeoffDisplay:
     @classmethod
     def from_estimator(
         cls,
-        cascade,
-        X=None,
-        y=None,
+        cascade: Any,
+        X: Any = None,
+        y: ArrayLike | None = None,
         *,
-        by="alpha",
-        points=30,
-        cv=None,
-        scoring=None,
-        n_bootstrap=0,
-        random_state=None,
-        name=None,
-        ax=None,
-        xscale="linear",
-        **kwargs,
-    ):
+        by: str = "alpha",
+        points: int | ArrayLike = 30,
+        cv: Any = None,
+        scoring: Any = None,
+        n_bootstrap: int = 0,
+        random_state: Any = None,
+        name: str | None = None,
+        ax: Any = None,
+        xscale: str = "linear",
+        **kwargs: Any,
+    ) -> Self:
         """Draw the curve of a fitted cascade.
 
         Parameters
@@ -154,7 +163,7 @@ class TradeoffDisplay:
         check_is_fitted(cascade)
         check_pair(X, y)
         names = None if name is None else [name]
-        if X is not None:
+        if X is not None and y is not None:
             curve = tradeoff_curve(
                 cascade, X, y, by=by, points=points, cv=cv, scoring=scoring,
                 n_bootstrap=n_bootstrap, random_state=random_state,
@@ -170,16 +179,24 @@ class TradeoffDisplay:
         if any(changed.values()):
             unused = ", ".join(f"`{key}`" for key, was in changed.items() if was)
             raise ValueError(
-                f"{unused}: give `X` and `y` as well. The held-out curve is drawn as it was"
-                " computed by `fit`."
+                f"{unused}: give `X` and `y` as well. Without them, the curve is the one that"
+                " `fit` computed on the held-out rows."
             )
         display = cls(cascade.tradeoff_, names=names).plot(ax=ax, xscale=xscale, **kwargs)
         display.ax_.set_ylabel(f"{cascade.tradeoff_.metric} (held out)")
         return display
 
     @classmethod
-    def from_curves(cls, curves, *, names=None, ax=None, xscale="linear", **kwargs):
-        """Draw one curve, or several in one picture.
+    def from_curves(
+        cls,
+        curves: Curves,
+        *,
+        names: Sequence[str] | None = None,
+        ax: Any = None,
+        xscale: str = "linear",
+        **kwargs: Any,
+    ) -> Self:
+        """Draw one curve, or several in one plot.
 
         Parameters
         ----------
@@ -194,7 +211,7 @@ class TradeoffDisplay:
         """
         return cls(curves, names=names).plot(ax=ax, xscale=xscale, **kwargs)
 
-    def plot(self, *, ax=None, xscale="linear", **kwargs):
+    def plot(self, *, ax: Any = None, xscale: str = "linear", **kwargs: Any) -> Self:
         """Draw.
 
         Parameters
@@ -212,7 +229,7 @@ class TradeoffDisplay:
         self.lines_, self.bands_ = map(list, zip(*drawn))
         self.line_ = self.lines_[0]
         self.chosen_ = [self._ring(curve) for curve in self.curves]
-        self.stages_, self.coin_toss_, self.oracle_ = self._landmarks(
+        self.stages_, self.random_mixture_, self.oracle_ = self._landmarks(
             0, FAINT, facecolor="#333333", edgecolor="#333333"
         )
         for i, curve in enumerate(self.curves[1:], start=1):
@@ -250,7 +267,7 @@ class TradeoffDisplay:
         return drawn, band
 
     def _ring(self, curve):
-        """Marks the operating point in use, if it is known."""
+        """Mark the operating point in use, if it is known."""
         if curve.chosen is None:
             return None
         first = next(known for known in self.curves if known.chosen is not None)
@@ -259,19 +276,19 @@ class TradeoffDisplay:
         return self.ax_.scatter(*curve.chosen, label=label, **ring)
 
     def _landmarks(self, i, color, **squares):
-        """Stages, coin toss and oracle of curve `i`; only the first one's are in the legend."""
+        """Stages, random mixture and oracle of curve `i`; the legend has those of the first."""
         curve = self.curves[i]
-        labels = ["stage alone", "coin toss between stages", "oracle"] if i == 0 else [None] * 3
-        hull = curve.coin_toss()
+        labels = ["stage alone", "random mixture of stages", "oracle"] if i == 0 else [None] * 3
+        hull = curve.random_mixture()
         corners, between = curve.stage_cost[hull], curve.stage_accuracy[hull]
-        # What is straight on the axis of costs is a curve where that is logarithmic.
+        # A straight line is curved on a logarithmic axis.
         costs = np.union1d(corners, np.geomspace(*np.maximum(corners[[0, -1]], 1e-9), 200))
         costs = costs[(costs >= corners[0]) & (costs <= corners[-1])]
         stages = self.ax_.scatter(
             curve.stage_cost, curve.stage_accuracy, marker="s", s=32, label=labels[0], zorder=3,
             **squares,
         )  # fmt: skip
-        (toss,) = self.ax_.plot(
+        (mixture,) = self.ax_.plot(
             costs, np.interp(costs, corners, between), ls=(0, (3, 4)), lw=1, color=color,
             label=labels[1] if len(hull) > 1 else None, zorder=1.5,
         )  # fmt: skip
@@ -279,22 +296,22 @@ class TradeoffDisplay:
             *curve.oracle, marker="*", s=90, facecolor="w", edgecolor=color, zorder=3,
             label=labels[2] if np.isfinite(curve.oracle).all() else None,
         )  # fmt: skip
-        return stages, toss, oracle
+        return stages, mixture, oracle
 
     def _names(self):
-        """Names of the stages; of other curves, those that the first does not have."""
+        """Names of the stages; of later curves, only names that are new."""
         points, names = [], []
         for curve in self.curves:
             new = [k for k, name in enumerate(curve.stage_names) if name not in names]
             points += [(curve.stage_cost[k], curve.stage_accuracy[k]) for k in new]
             names += [curve.stage_names[k] for k in new]
-        lines = [line.get_xydata() for line in [*self.lines_, self.coin_toss_]]
+        lines = [line.get_xydata() for line in [*self.lines_, self.random_mixture_]]
         lines += [[curve.oracle] for curve in self.curves if np.isfinite(curve.oracle).all()]
         self.labels_ = label_points(self.ax_, points, names, lines, fontsize="small")
 
 
 def _same_stages(one, other):
-    """Whether two curves are about the same stages on the same rows."""
+    """Whether two curves have the same stages on the same rows."""
     if one.stage_cost.shape != other.stage_cost.shape:
         return False
     return np.allclose(one.stage_cost, other.stage_cost) and np.allclose(

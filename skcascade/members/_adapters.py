@@ -1,69 +1,66 @@
 """How each kind of estimator becomes a member: fitting, labels, steps.
 
 A member offers `fit`, `labels`, `n_exits` and `step`. An ordinary classifier is one stage that
-holds nothing; it is fitted on the original labels. A skorch net is fitted on codes, in float32.
+caches nothing, and is fitted on the original labels. A skorch net is fitted on codes, in float32.
 """
 
 import sys
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
+from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
-__all__ = ["adapt", "as_estimator", "freeze", "is_local_net", "thaw"]
+from ..evidence._stages import CachedState
+from ..utils._seed import seed_unset
+
+__all__ = ["adapt", "as_estimator", "freeze", "is_local_net", "unwrap_frozen"]
 
 
 class EstimatorMember:
-    """An ordinary classifier: one stage, nothing held.
+    """An ordinary classifier: one stage, nothing cached.
 
     Parameters
     ----------
     estimator : classifier
         With `predict_proba`.
-    seed : int or None
-        Of what is random in its fit and not seeded yet.
+    seed : int or None, default=None
+        Seed of what is random in its fit and not seeded yet.
     """
 
-    n_exits = 1
+    n_exits: Any = 1
 
-    def __init__(self, estimator, seed=None):
+    def __init__(self, estimator: Any, seed: int | None = None) -> None:
         self.estimator = estimator
         self.seed = seed
 
-    def seeded(self, seed):
-        """The member of a clone in which every `random_state` that is None is `seed`."""
-        estimator = clone(self.estimator)
-        if seed is not None:
-            unset = {
-                name: seed
-                for name, value in estimator.get_params(deep=True).items()
-                if name.split("__")[-1] == "random_state" and value is None
-            }
-            estimator.set_params(**unset)
-        return type(self)(estimator, seed)
+    def seeded(self, seed: int | None) -> Self:
+        """Make the member of a clone in which every `random_state` that is None is `seed`."""
+        return type(self)(seed_unset(self.estimator, seed), seed)
 
-    def fit(self, X, y, codes, **params):
+    def fit(self, X: Any, y: Any, codes: NDArray, **params: Any) -> Self:
         """Fit on the original labels `y`."""
         self.estimator = self.estimator.fit(X, y, **params)
         return self
 
     @property
-    def labels(self):
+    def labels(self) -> NDArray | None:
         """Labels of the columns; None where they are the codes of the cascade."""
         return np.asarray(self.estimator.classes_)
 
-    def step(self, exit, X, held):
-        """Probabilities (n_rows, n_labels), and nothing to go on from."""
+    def step(self, exit: int, X: Any, cached: CachedState | None) -> tuple[NDArray, Any]:
+        """Predict probabilities (n_rows, n_labels); None: there is no state to continue from."""
         return np.asarray(self.estimator.predict_proba(X)), None
 
-    def trainable(self):
+    def trainable(self) -> bool:
         """Whether it has weights that may be trained further."""
         return free_net(self.estimator)[0] is not None
 
-    def joint(self, *samples):
-        """Its weights as a part of a larger module, and the rows that reach them.
+    def joint(self, *samples: Any) -> tuple[Any, list]:
+        """Make its weights a part of a larger module, and prepare the rows that reach them.
 
         Only where there are weights that may be trained.
 
@@ -86,79 +83,77 @@ class EstimatorMember:
 
 
 class CodedMember(EstimatorMember):
-    """A pipeline that ends in a raw skorch net: it speaks codes 0 to n_classes - 1."""
+    """A pipeline that ends in a raw skorch net: its labels are codes 0 to n_classes - 1."""
 
     labels = None
 
-    def fit(self, X, y, codes, **params):
+    def fit(self, X: Any, y: Any, codes: NDArray, **params: Any) -> Self:
         """Fit on `codes` as int64."""
-        import torch
+        from ..utils._skorch import torch_seed
 
-        with torch.random.fork_rng(enabled=self.seed is not None):
-            if self.seed is not None:
-                torch.manual_seed(self.seed)
+        with torch_seed(self.seed):
             return super().fit(X, codes.astype(np.int64), codes, **params)
 
-    def step(self, exit, X, held):
-        """Probabilities (n_rows, n_classes), and nothing to go on from."""
+    def step(self, exit: int, X: Any, cached: CachedState | None) -> tuple[NDArray, Any]:
+        """Predict probabilities (n_rows, n_classes); the state of torch's generator is kept."""
         import torch
 
         with torch.random.fork_rng(devices=[]):  # iterating over a DataLoader draws a seed
-            return super().step(exit, X, held)
+            return super().step(exit, X, cached)
 
 
 class NetMember(CodedMember):
     """A raw skorch net: codes, and inputs as float32."""
 
-    def fit(self, X, y, codes, **params):
+    def fit(self, X: Any, y: Any, codes: NDArray, **params: Any) -> Self:
         """Fit on float32 inputs and codes."""
         return super().fit(as_float32(X), y, codes, **params)
 
-    def step(self, exit, X, held):
-        """Probabilities (n_rows, n_classes), and nothing to go on from."""
-        return super().step(exit, as_float32(X), held)
+    def step(self, exit: int, X: Any, cached: CachedState | None) -> tuple[NDArray, Any]:
+        """Predict probabilities (n_rows, n_classes) from float32 inputs."""
+        return super().step(exit, as_float32(X), cached)
 
 
 class StepMember(EstimatorMember):
-    """A classifier with several exits: it offers `n_exits` and `step` itself."""
+    """A classifier that offers `n_exits` and `step` itself: nets with exits, torch classifiers."""
 
     @property
-    def n_exits(self):
+    def n_exits(self) -> int:
         """Number of exits of the fitted estimator."""
         return self.estimator.n_exits
 
-    def step(self, exit, X, held):
-        """What the estimator says at `exit`, going on from `held`."""
-        return self.estimator.step(exit, X, held)
+    def step(self, exit: int, X: Any, cached: CachedState | None) -> tuple[NDArray, Any]:
+        """Predict at `exit`, continuing from `cached`; also return the state there."""
+        return self.estimator.step(exit, X, cached)
 
     @property
-    def block_rows(self):
-        """Rows to be handled at once, so that what is held stays small; None: any number."""
+    def block_rows(self) -> int | None:
+        """Rows to handle at once, so that what is cached stays small; None: any number."""
         return getattr(self.estimator, "block_rows", None)
 
 
 class StepNetMember(StepMember, NetMember):
     """A raw skorch net with several exits: codes, and inputs as float32."""
 
-    def step(self, exit, X, held):
-        """What the net says at `exit`; where it goes on from `held`, it does not look at `X`."""
-        return super().step(exit, as_float32(X) if held is None else X, held)
+    def step(self, exit: int, X: Any, cached: CachedState | None) -> tuple[NDArray, Any]:
+        """Predict at `exit`, continuing from `cached`; only without it are inputs converted."""
+        return super().step(exit, as_float32(X) if cached is None else X, cached)
 
 
-def adapt(estimator):
-    """The member that `estimator` makes."""
-    inner = thaw(estimator)
+def adapt(estimator: Any) -> EstimatorMember:
+    """Make a member of `estimator`."""
+    inner = unwrap_frozen(estimator)
     if hasattr(estimator, "step"):
         return StepNetMember(estimator) if is_net(inner) else StepMember(estimator)
     if is_net(inner):
         return NetMember(estimator)
     while isinstance(inner, Pipeline):
-        inner = thaw(inner.steps[-1][1])
+        inner = unwrap_frozen(inner.steps[-1][1])
     return CodedMember(estimator) if is_net(inner) else EstimatorMember(estimator)
 
 
-def free_net(estimator):
-    """The skorch net in `estimator` that may be trained further, and what prepares its rows.
+def free_net(estimator: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Find the skorch net in `estimator` that may be trained further, and what prepares its rows.
 
     Returns
     -------
@@ -175,13 +170,13 @@ def free_net(estimator):
     return (net if is_net(net) else None), lambda X: X
 
 
-def thaw(estimator):
-    """The estimator inside a :class:`~sklearn.frozen.FrozenEstimator`, or itself."""
+def unwrap_frozen(estimator: Any) -> Any:
+    """Return the estimator inside a :class:`~sklearn.frozen.FrozenEstimator`, or itself."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def as_estimator(member):
-    """`member`, or the :class:`TorchClassifier` of a bare module or module class."""
+def as_estimator(member: Any) -> Any:
+    """Return `member`, or the :class:`TorchClassifier` of a module or module class."""
     if is_module(member):
         from ._torch import TorchClassifier
 
@@ -189,12 +184,12 @@ def as_estimator(member):
     return member
 
 
-def freeze(estimator):
-    """`estimator` as one that `fit` leaves alone."""
+def freeze(estimator: Any) -> Any:
+    """Wrap `estimator`, so that `fit` does not change it."""
     return estimator if isinstance(estimator, FrozenEstimator) else FrozenEstimator(estimator)
 
 
-def is_module(member):
+def is_module(member: Any) -> bool:
     """Whether `member` is an `nn.Module` or a class of them (without importing torch)."""
     torch = sys.modules.get("torch")
     if torch is None:
@@ -203,18 +198,18 @@ def is_module(member):
     return issubclass(kind, torch.nn.Module)
 
 
-def is_net(estimator):
+def is_net(estimator: Any) -> bool:
     """Whether `estimator` is a raw skorch net (without importing skorch)."""
     skorch = sys.modules.get("skorch")
     return skorch is not None and isinstance(estimator, skorch.NeuralNet)
 
 
-def is_local_net(estimator):
+def is_local_net(estimator: Any) -> bool:
     """Whether `estimator` holds a torch module whose class is defined in `__main__`.
 
-    Other processes cannot import it, so that a fitted net cannot come back from them.
+    Other processes cannot import it, so they cannot return a fitted net.
     """
-    estimator = thaw(estimator)
+    estimator = unwrap_frozen(estimator)
     if is_module(estimator):
         parts = [estimator] if isinstance(estimator, type) else estimator.modules()
         kinds = (part if isinstance(part, type) else type(part) for part in parts)
@@ -224,8 +219,8 @@ def is_local_net(estimator):
     return any(is_local_net(value) for value in estimator.get_params(deep=True).values())
 
 
-def as_float32(X):
-    """Inputs as nets take them: numbers as float32.
+def as_float32(X: Any) -> Any:
+    """Convert inputs to what nets take: numbers as float32.
 
     Integers in tensors and dicts stay what they are: they may be tokens.
     """

@@ -1,5 +1,7 @@
 """The members of a cascade that was given none."""
 
+from typing import Any
+
 import numpy as np
 
 __all__ = ["default_members"]
@@ -10,8 +12,8 @@ MLP_HIDDEN = {"small": (8,), "medium": (32,), "large": (256,)}
 RESNET_DEPTHS = {"small": 8, "medium": 14, "large": 20}
 
 
-def default_members(X):
-    """Three torch nets of growing size for samples like `X`.
+def default_members(X: Any) -> list[tuple[str, Any]]:
+    """Make three torch nets of growing size for samples like `X`.
 
     Parameters
     ----------

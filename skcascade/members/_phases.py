@@ -1,10 +1,11 @@
 """Training the exits of a net one after another: "backtrack"."""
 
 from contextlib import contextmanager
+from typing import Any, Self
 
 from skorch.history import History
 
-from skcascade.utils._skorch import ClassifierNet
+from ..utils._skorch import ClassifierNet
 
 __all__ = ["PhasedNet"]
 
@@ -12,18 +13,21 @@ __all__ = ["PhasedNet"]
 class PhasedNet(ClassifierNet):
     """A skorch net whose exits can be trained alone, the rest frozen.
 
-    A phase is a training of its own to skorch: callbacks, optimizer and history begin
-    anew, so that early stopping ends it and checkpoints do not reach beyond it.
+    To skorch each phase is a training of its own: callbacks, optimizer and history start
+    anew. So early stopping ends only the phase, and checkpoints are of the phase alone.
 
     Attributes
     ----------
     phase_ : int or None
-        The exit that is being trained alone; None: all are.
+        The exit that is trained alone at the moment; None: all are.
     """
 
-    phase_ = None
+    phase_: int | None = None
+    n_exits: Any
+    module_: Any
+    head_epochs: int | None
 
-    def backtrack(self, X, y, classes, **fit_params):
+    def backtrack(self, X: Any, y: Any, classes: Any, **fit_params: Any) -> Self:
         """Train trunk and last exit, then each earlier exit alone, backwards.
 
         Parameters
@@ -47,20 +51,20 @@ class PhasedNet(ClassifierNet):
         self.history_ = past
         return self
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """skorch's loop over epochs, of as many as the phase has."""
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Self:
+        """Run skorch's loop over as many epochs as the phase has."""
         if epochs is None and self.phase_ not in (None, self.n_exits - 1):
             epochs = self.head_epochs
         return super().fit_loop(X, y, epochs, **fit_params)
 
-    def on_epoch_begin(self, net, **kwargs):
-        """Note which exit is being trained, if it is one alone."""
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Record which exit is in training, if it is one alone."""
         super().on_epoch_begin(net, **kwargs)
         if self.phase_ is not None:
             self.history.record("exit", self.phase_)
 
     def _set_training(self, training=True):
-        """Training mode for what is being trained, evaluation mode for the rest."""
+        """Put what is in training into training mode, and the rest into evaluation mode."""
         super()._set_training(training)
         if training and self.phase_ is not None:
             for part in self._frozen(self.phase_):
@@ -68,7 +72,7 @@ class PhasedNet(ClassifierNet):
             self.module_.exits[self.phase_].train()
 
     def _frozen(self, exit):
-        """Modules that are frozen while `exit` is trained; their exit `exit` is not."""
+        """Modules that are frozen while `exit` is trained, except for the exit itself."""
         return [self.module_] if exit < self.n_exits - 1 else self.module_.exits[:-1]
 
     @contextmanager

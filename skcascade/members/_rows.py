@@ -1,13 +1,17 @@
-"""Rows on their way through a net: loaded batch by batch, held between exits."""
+"""Rows of a net: loaded batch by batch, cached between exits."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from skorch.dataset import Dataset
 from torch.utils.data import DataLoader, default_convert
 
-from skcascade.utils._skorch import loader_params
+from ..utils._skorch import loader_params
 
-__all__ = ["ArrayRows", "HeldRows", "RowLoader"]
+__all__ = ["ArrayRows", "CachedRows", "RowLoader"]
 
 
 class ArrayRows(Dataset):
@@ -26,7 +30,7 @@ class ArrayRows(Dataset):
     (tensor([0., 3.], dtype=torch.float64), tensor([0, 3]))
     """
 
-    def __getitems__(self, rows):
+    def __getitems__(self, rows: Any) -> Any:
         y = np.zeros(len(self)) if self.y is None else self.y
         if all(isinstance(data, (np.ndarray, torch.Tensor)) for data in (self.X, y)):
             return default_convert(self.X[rows]), default_convert(y[rows])
@@ -42,11 +46,18 @@ class RowLoader(DataLoader):
     batch_size, shuffle, **kwargs
         As for :class:`torch.utils.data.DataLoader`.
     drop_last : bool, default=None
-        None leaves a last batch out if rows are shuffled, as they are in training, and it
-        is a single row of more than one batch: batch norm could not learn from it.
+        None drops a last batch of a single row where rows are shuffled, as they are in
+        training, and there are other batches: batch norm could not learn from it.
     """
 
-    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=None, **kwargs):
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        drop_last: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         own = loader_params(batch_size, len(dataset))
         kwargs.setdefault("collate_fn", own["iterator_train__collate_fn"])
         if drop_last is None:
@@ -54,54 +65,55 @@ class RowLoader(DataLoader):
         super().__init__(dataset, batch_size, shuffle, drop_last=drop_last, **kwargs)
 
 
-class HeldRows:
-    """What is hidden of some rows, in the parts that it was computed in.
+class CachedRows:
+    """Hidden states of some rows, in the parts that they were computed in.
 
-    `held[index]` selects rows and copies nothing; :meth:`blocks` gathers them.
+    `cached[index]` selects rows and copies nothing; :meth:`blocks` gathers them.
 
     Parameters
     ----------
     parts : list
         Hidden states of consecutive rows: tensors, or tuples, lists or dicts of them.
     rows : ndarray of int, default=None
-        Which rows of the parts, counted through. None is all.
+        Which rows, counted through all parts. None is all.
 
     Examples
     --------
     >>> import torch
-    >>> from skcascade.members._rows import HeldRows
-    >>> held = HeldRows([torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0]])])
-    >>> [block.tolist() for block in held[[0, 2]].blocks(8)]
+    >>> from skcascade.members._rows import CachedRows
+    >>> cached = CachedRows([torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0]])])
+    >>> [block.tolist() for block in cached[[0, 2]].blocks(8)]
     [[[1.0], [3.0]]]
     """
 
-    def __init__(self, parts, rows=None):
+    def __init__(self, parts: list, rows: NDArray | None = None) -> None:
         self.parts = parts
         self.ends = np.cumsum([_num_rows(part) for part in parts])
         self.rows = np.arange(self.ends[-1]) if rows is None else rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index):
-        return HeldRows(self.parts, self.rows[index])
+    def __getitem__(self, index: Any) -> "CachedRows":
+        return CachedRows(self.parts, self.rows[index])
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of all parts."""
         return sum(tensor.nbytes for part in self.parts for tensor in _tensors(part))
 
-    def blocks(self, size):
+    def blocks(self, size: int) -> Iterator[Any]:
         """Yield the hidden states of `size` rows at a time."""
         for start in range(0, len(self.rows), size):
             yield self._gather(self.rows[start : start + size])
 
     def _gather(self, rows):
         part = np.searchsorted(self.ends, rows, side="right")
-        cuts = np.flatnonzero(np.diff(part)) + 1
+        borders = np.flatnonzero(np.diff(part)) + 1
+        starts = np.r_[0, borders]
         runs = [
             (self.parts[k], rows[start:stop] - (self.ends[k - 1] if k else 0))
-            for k, start, stop in zip(part[np.r_[0, cuts]], np.r_[0, cuts], np.r_[cuts, len(rows)])
+            for k, start, stop in zip(part[starts], starts, np.r_[borders, len(rows)])
         ]
         whole, index = runs[0]
         if len(runs) == 1 and np.array_equal(index, np.arange(_num_rows(whole))):
@@ -124,8 +136,8 @@ def _merge(sources, indices, n):
 def _merge_tensors(sources, indices, n):
     """`_merge` of tensors: one copy of each row, in the layout it has.
 
-    torch's own indexing copies images in channels-last layout ten times slower, or into
-    another layout.
+    torch's own indexing is ten times slower for images in channels-last layout, or gives
+    them another layout.
     """
     first = sources[0]
     row = first.stride()[1:]
@@ -134,9 +146,9 @@ def _merge_tensors(sources, indices, n):
     width = first[:1].numel()
     flat, start = first.new_empty((n, width)), 0
     for source, index in zip(sources, indices):
-        there = flat[start : start + len(index)]
+        target = flat[start : start + len(index)]
         rows = source.as_strided((len(source), width), (width, 1))
-        torch.index_select(rows, 0, index.to(rows.device), out=there)
+        torch.index_select(rows, 0, index.to(rows.device), out=target)
         start += len(index)
     return flat.as_strided((n, *first.shape[1:]), (width, *row))
 
@@ -157,8 +169,8 @@ def _tensors(part):
             yield from _tensors(item)
     else:
         raise TypeError(
-            "module: what is hidden between exits must be a torch.Tensor, or a tuple, list or"
-            f" dict of them, got {type(part).__name__}."
+            "`module`: the hidden state between exits must be a torch.Tensor, or a tuple, list"
+            f" or dict of them, got {type(part).__name__}."
         )
 
 

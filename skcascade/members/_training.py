@@ -4,8 +4,11 @@
 :class:`~skcascade.members.TorchClassifier` as attributes.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import EarlyStopping, LRScheduler
@@ -13,10 +16,10 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
-from skcascade.utils._skorch import (
+from ..utils._skorch import (
     ClassifierNet,
     TensorRows,
-    bfloat16_pays,
+    bfloat16_is_faster,
     loader_params,
     n_batches,
     rows_per_step,
@@ -25,26 +28,24 @@ from skcascade.utils._skorch import (
 __all__ = ["hold_out", "train_net"]
 
 
-def hold_out(X, codes, settings, random_state):
+def hold_out(
+    X: NDArray, codes: NDArray, settings: Any, random_state: np.random.RandomState
+) -> tuple[TensorRows, TensorRows | None]:
     """Split rows into those for the weights and those for early stopping.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ...)
-
     codes : ndarray of shape (n_samples,), int
         Classes, each of which occurs.
-
     settings : object
         With `early_stopping` and `validation_fraction`.
-
     random_state : RandomState instance
 
     Returns
     -------
     train : TensorRows
         Rows to train on, copied.
-
     valid : TensorRows or None
         Rows held out, or None if training does not stop early.
     """
@@ -58,30 +59,31 @@ def hold_out(X, codes, settings, random_state):
         parts = train_test_split(rows, test_size=share, stratify=codes, random_state=random_state)
     except ValueError as error:
         raise ValueError(
-            f"early_stopping=True cannot hold out validation_fraction={share} of "
-            f"{len(codes)} rows: {error} Use early_stopping='auto' or False, or another "
-            "validation_fraction."
+            f"`early_stopping=True` cannot hold out `validation_fraction={share}` of"
+            f" {len(codes)} rows: {error} Use `early_stopping='auto'` or False, or another"
+            " `validation_fraction`."
         ) from error
-    return [TensorRows.take(X, codes, part) for part in parts]
+    fitting, held_out = (TensorRows.take(X, codes, part) for part in parts)
+    return fitting, held_out
 
 
-def train_net(module, train, valid, settings):
+def train_net(
+    module: nn.Module, train: TensorRows, valid: TensorRows | None, settings: Any
+) -> ClassifierNet:
     """Train `module` in place.
 
     Parameters
     ----------
     module : torch.nn.Module
         From rows to logits.
-
     train, valid : TensorRows, or None for `valid`
         Rows for the weights and for early stopping.
-
     settings : object
 
     Returns
     -------
     net : ClassifierNet
-        Trained, in evaluation mode, without what only training needed.
+        Trained, in evaluation mode, without what only training needs.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def _callbacks(settings, n_steps, stop_early):
     if policy is not None:
         callbacks.insert(0, ("schedule", LRScheduler(step_every="batch", **policy)))
     if stop_early:
-        # Last, because it leaves an epoch by an exception and others shall see it whole.
+        # Last, because it ends an epoch by an exception, after all other callbacks have run.
         stopping = EarlyStopping(patience=settings.patience, load_best=True)
         callbacks.append(("early_stopping", stopping))
     return callbacks
@@ -128,15 +130,15 @@ def _callbacks(settings, n_steps, stop_early):
 
 def _in_bfloat16(settings, X, training):
     if settings.dtype == "auto":
-        return X.ndim == 4 and bfloat16_pays(torch.device(settings.device), training)
+        return X.ndim == 4 and bfloat16_is_faster(torch.device(settings.device), training)
     return settings.dtype == "bfloat16"
 
 
 def _finish(net):
     if not all(torch.isfinite(weight).all() for weight in net.module_.parameters()):
         raise ValueError(
-            f"Training diverged: weights are not finite. Lower lr (it is {net.lr}), or set "
-            "standardize=True."
+            f"Training diverged: weights are not finite. Lower `lr` (it is {net.lr}), or set"
+            " `standardize=True`."
         )
     net.module_.eval()
     # All of this would go into every pickle and copy: the held-out rows, a second

@@ -1,8 +1,13 @@
-"""Refit rules: which candidate of a search over the trade-off is to be deployed."""
+"""Refit rules, which choose the candidate of a search over the trade-off to deploy."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._checks import check_number
 
@@ -12,17 +17,19 @@ __all__ = ["best_within", "cheapest_within"]
 ROUNDING = 1e-12
 
 
-def cheapest_within(tol, *, score="accuracy", cost="neg_relative_cost"):
+def cheapest_within(
+    tol: float, *, score: str = "accuracy", cost: str = "neg_relative_cost"
+) -> Callable[[Mapping[str, Any]], int]:
     """Refit rule: the cheapest candidate whose mean score is within `tol` of the best.
 
-    Of equally cheap ones the best is taken. Candidates that failed are left out.
+    Of equally cheap ones the rule takes the best. It ignores candidates that failed.
 
     Parameters
     ----------
     tol : float
-        How much of the best mean score may be given up.
+        Largest acceptable loss of the best mean score, in its units, 0 or more.
     score, cost : str, default="accuracy" and "neg_relative_cost"
-        Names of the metrics, as `scoring` gives them. Both are scores: costs are negative.
+        Names of the metrics in `scoring`. Both are scores: costs are negative.
 
     Returns
     -------
@@ -63,18 +70,20 @@ def cheapest_within(tol, *, score="accuracy", cost="neg_relative_cost"):
     return _CheapestWithin(score, cost, check_number("tol", tol))
 
 
-def best_within(max_cost, *, score="accuracy", cost="neg_relative_cost"):
+def best_within(
+    max_cost: float, *, score: str = "accuracy", cost: str = "neg_relative_cost"
+) -> Callable[[Mapping[str, Any]], int]:
     """Refit rule: the best mean score among candidates whose mean cost is at most `max_cost`.
 
-    Of equally good ones the cheapest is taken. Candidates that failed are left out.
+    Of equally good ones the rule takes the cheapest. It ignores candidates that failed.
 
     Parameters
     ----------
     max_cost : float
-        Largest acceptable mean cost, positive; with :func:`tradeoff_scorer`, a share of
-        running the last stage alone.
+        Largest acceptable mean cost, in the unit of the metric; with :func:`tradeoff_scorer`,
+        a share of running the last stage alone.
     score, cost : str, default="accuracy" and "neg_relative_cost"
-        Names of the metrics, as `scoring` gives them. Both are scores: costs are negative.
+        Names of the metrics in `scoring`. Both are scores: costs are negative.
 
     Returns
     -------
@@ -108,7 +117,8 @@ class _Rule:
     score: str
     cost: str
 
-    def __call__(self, cv_results):
+    def __call__(self, cv_results: Mapping[str, Any]) -> int:
+        """Index of the candidate."""
         score = self._column(cv_results, self.score)
         cost = -self._column(cv_results, self.cost)
         rows = np.flatnonzero(np.isfinite(score) & np.isfinite(cost))
@@ -116,20 +126,24 @@ class _Rule:
             raise ValueError("Every candidate failed: all mean scores are NaN. See the warnings.")
         if (cost[rows] < 0).any():
             raise ValueError(
-                f"`cost`={self.cost!r} names positive numbers. Rules read costs as scores, of which"
+                f"`cost`={self.cost!r} names positive numbers. Rules read costs as scores, where"
                 " greater is better: give them negative, as `relative_cost_scorer` does."
             )
         params = [cv_results["params"][row] for row in rows]
         return int(rows[self._choose(score[rows], cost[rows], params)])
 
-    def _column(self, cv_results, name):
+    def _choose(self, score, cost, params) -> int:
+        """Index among candidates that did not fail."""
+        raise NotImplementedError
+
+    def _column(self, cv_results, name) -> NDArray[np.float64]:
         if f"mean_test_{name}" in cv_results:
             return np.asarray(cv_results[f"mean_test_{name}"], dtype=float)
         found = [key.removeprefix("mean_test_") for key in cv_results if "mean_test_" in key]
         raise ValueError(
             f"The search has no metric {name!r}, only {found}. Search with"
-            " scoring=tradeoff_scorer, or a dict of scorers whose names are those that the rule"
-            f" was given: {self.score!r} and {self.cost!r}."
+            " scoring=tradeoff_scorer, or with a dict of scorers under the names that the rule"
+            f" reads: {self.score!r} and {self.cost!r}."
         )
 
 

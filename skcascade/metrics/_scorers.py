@@ -1,33 +1,34 @@
-"""Scorers that know what a cascade costs.
+"""Scorers that account for the cost of a cascade.
 
-Each asks the cascade once: answers and cost come from one walk. With `memory` set on the
-cascade, all its stages are recorded on the scored rows, once for all operating points, and the
-walk is replayed.
+Answers and costs come from one walk of the scored samples. With `memory` set on the cascade, all
+its stages are recorded on these samples, once for all operating points, and the walk is replayed.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import check_scoring, get_scorer
-from sklearn.utils.validation import check_memory
 
-from .._cascade import CascadeClassifier
-from .._fitting import record
-from .._metric import RecordedAnswers
-from .._trace import Trace
-from .._walk import walk
-from ..members._adapters import thaw
+from ..cascade._cascade import CascadeClassifier
+from ..evidence._scoring import RecordedAnswers
+from ..evidence._walk import walk
+from ..members._adapters import unwrap_frozen
 from ._checks import check_number
 
 __all__ = ["accuracy_cost_scorer", "make_cost_scorer", "relative_cost_scorer", "tradeoff_scorer"]
 
 
-def tradeoff_scorer(estimator, X, y, sample_weight=None):
+def tradeoff_scorer(
+    estimator: Any, X: Any, y: ArrayLike, sample_weight: Any = None
+) -> dict[str, float]:
     """Accuracy and mean relative cost, for `scoring` of searches with several metrics.
 
-    Both are greater for better cascades, so the cost is negative, and named so.
+    Both are greater for better cascades, so the cost is negative: "neg_relative_cost".
 
     Parameters
     ----------
@@ -47,11 +48,11 @@ def tradeoff_scorer(estimator, X, y, sample_weight=None):
     Raises
     ------
     ValueError
-        If `estimator` is, or ends in, something else than a cascade.
+        If `estimator` neither is nor ends in a cascade.
 
     See Also
     --------
-    cheapest_within, best_within : What to give a search as `refit`.
+    cheapest_within, best_within : Rules for `refit` of a search.
     accuracy_cost_scorer : For searches that take a single metric.
 
     Examples
@@ -75,7 +76,7 @@ def tradeoff_scorer(estimator, X, y, sample_weight=None):
     }
 
 
-def relative_cost_scorer(estimator, X, y=None, sample_weight=None):
+def relative_cost_scorer(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
     """Mean relative cost, negative so that greater is better.
 
     Parameters
@@ -108,14 +109,14 @@ def relative_cost_scorer(estimator, X, y=None, sample_weight=None):
     return make_cost_scorer()(estimator, X, y, sample_weight)
 
 
-def accuracy_cost_scorer(alpha):
-    """Scorer of what a cascade is for: accuracy - `alpha` * mean relative cost.
+def accuracy_cost_scorer(alpha: float) -> Callable[..., float]:
+    """Scorer of the trade-off: accuracy - `alpha` * mean relative cost.
 
     Parameters
     ----------
     alpha : float
-        Price of one full run of the last stage, in units of accuracy. It stays the same
-        for all candidates, also where their own `alpha` is searched.
+        Cost weight, 0 or more: the accuracy that one full run of the last stage is worth. It
+        is the same for all candidates, even if their own `alpha` is searched.
 
     Returns
     -------
@@ -140,23 +141,29 @@ def accuracy_cost_scorer(alpha):
     return make_cost_scorer("accuracy", alpha=alpha)
 
 
-def make_cost_scorer(scoring=None, *, alpha=1.0, statistic=np.average, relative=True):
-    """Scorer: the score of another scorer, less `alpha` times the cost.
+def make_cost_scorer(
+    scoring: str | Callable[..., Any] | None = None,
+    *,
+    alpha: float = 1.0,
+    statistic: Callable[..., Any] = np.average,
+    relative: bool = True,
+) -> Callable[..., float]:
+    """Scorer: the score of another scorer, minus `alpha` times the cost.
 
     Parameters
     ----------
     scoring : str or callable, default=None
-        A scikit-learn scorer, such as "f1_macro" or "neg_log_loss". It is handed the answers
-        of the walk in place of a model and its samples. None: nothing, so that the score
-        is the cost alone, negative.
+        A scikit-learn scorer, such as "f1_macro" or "neg_log_loss". It is given the answers
+        of the walk instead of a model and its samples. None: no score, so that the result is
+        the negative cost alone.
     alpha : float, default=1.0
-        Price of cost in units of the score; 0 leaves the score alone.
+        Cost weight in units of the score, 0 or more. 0: the score alone.
     statistic : callable, default=numpy.average
-        Makes one number of the costs (n_samples,), for instance
-        ``functools.partial(numpy.quantile, q=0.95)``. Called with `weights` if there are
-        any.
+        Reduces the costs (n_samples,) to one number, for instance
+        ``functools.partial(numpy.quantile, q=0.95)``. It is called with `weights` if there
+        are sample weights.
     relative : bool, default=True
-        Cost as a share of running the last stage alone; False: in the cost model's unit.
+        Cost as a share of running the last stage alone. False: in the unit of the cost model.
 
     Returns
     -------
@@ -188,47 +195,45 @@ def make_cost_scorer(scoring=None, *, alpha=1.0, statistic=np.average, relative=
     >>> make_cost_scorer(statistic=partial(np.quantile, q=0.95), relative=False)(cascade, X)
     -1.0
     """
-    if scoring is not None:
-        if not (isinstance(scoring, str) or callable(scoring)):
-            raise ValueError(
-                f"`scoring` must be one scikit-learn scorer, its name, or None, got {scoring!r}."
-                " For several scores, give the search a dict with a `make_cost_scorer` for each."
-            )
-        scoring = check_scoring(scoring=scoring)
+    if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+        raise ValueError(
+            f"`scoring` must be one scikit-learn scorer, its name, or None, got {scoring!r}."
+            " For several scores, give the search a dict with a `make_cost_scorer` for each."
+        )
+    scorer: Any = None if scoring is None else check_scoring(scoring=scoring)
     if not callable(statistic):
         raise ValueError(
             "`statistic` must be a function of the costs, such as numpy.average, got"
             f" {statistic!r}."
         )
-    return _CostScorer(scoring, check_number("alpha", alpha), statistic, bool(relative))
+    return _CostScorer(scorer, check_number("alpha", alpha), statistic, bool(relative))
 
 
 class _Walked(NamedTuple):
-    """What became of samples: the answers, as a model of them, and the costs (n_samples,)."""
+    """The answers of one walk, a model that predicts them, and the costs (n_samples,)."""
 
     answers: RecordedAnswers
-    proba: np.ndarray
-    cost: np.ndarray
-    relative_cost: np.ndarray
+    proba: NDArray[np.float32]
+    cost: NDArray[np.float64]
+    relative_cost: NDArray[np.float64]
 
     @classmethod
     def through(cls, estimator, X):
         """One walk of the samples `X` through the cascade that `estimator` ends in."""
         cascade, X = _at_the_cascade(estimator, X)
-        way = walk(_evidence(cascade, X), cascade.policy_, batch_size=cascade.batch_size)
-        cost = cascade.cost_.path_cost(way.visited)
-        answers = RecordedAnswers(cascade.classes_, cascade.reject_label)
-        return cls(answers, way.proba, cost, cascade.cost_.relative(cost))
+        proba, cost = _walk(cascade, X)
+        answers = RecordedAnswers(cascade.classes_, cascade.reject_label_)
+        return cls(answers, proba, cost, cascade.cost_.relative(cost))
 
     def score(self, scorer, y, sample_weight):
-        """What a scikit-learn scorer says of the answers."""
+        """The score of the answers by a scikit-learn scorer."""
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(scorer(self.answers, self.proba, y, **weighted))
 
 
 def _at_the_cascade(estimator, X):
     """The cascade that `estimator` ends in, and `X` as it gets there."""
-    estimator = thaw(estimator)
+    estimator = unwrap_frozen(estimator)
     if hasattr(estimator, "steps"):
         *before, (_, last) = estimator.steps
         for _, step in before:
@@ -245,27 +250,26 @@ def _at_the_cascade(estimator, X):
     return estimator, X
 
 
-def _evidence(cascade, X):
-    """The stages on `X`: live, or recorded where the cascade has a cache to keep them in."""
-    live = cascade._live(X)
-    memory = check_memory(cascade.memory)
-    if cascade._stages_key is None or memory.location is None:
-        return live
-    return Trace(
-        record(live.stages, live.X, cascade._stages_key, memory, batch_size=cascade.batch_size)
-    )
+def _walk(cascade, X):
+    """Probabilities and cost of each sample: live, or replayed if the cascade caches answers."""
+    if cascade.memory is None or cascade.stages_.key is None:
+        route = cascade.walk(X)
+        return route.proba, route.cost
+    route = walk(cascade.record(X), cascade.policy_, batch_size=cascade.batch_size)
+    return route.proba, cascade.cost_.path_cost(route.visited)
 
 
 @dataclass(frozen=True)
 class _CostScorer:
-    """`scorer` less `alpha` times the cost."""
+    """`scorer` minus `alpha` times the cost."""
 
     scorer: Callable | None
     alpha: float
     statistic: Callable
     relative: bool
 
-    def __call__(self, estimator, X, y=None, sample_weight=None):
+    def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The score on samples `X` and their labels."""
         walked = _Walked.through(estimator, X)
         cost = walked.relative_cost if self.relative else walked.cost
         score = 0.0 if self.scorer is None else walked.score(self.scorer, y, sample_weight)

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from skcascade.nets._early_exit import EarlyExitNet
-from skcascade.nets._resnet import CifarResNet
+from ._early_exit import EarlyExitNet
+from ._resnet import CifarResNet
 
 __all__ = ["CascadedResNet"]
 
@@ -13,24 +13,20 @@ class CascadedResNet(EarlyExitNet):
 
     The last exit is that of the ResNet. The first two average the image down to 4x4 and
     2x2 pixels, and have one hidden layer with a ReLU (without it, two linear layers would
-    be one). Any image size works. With 3x32x32 inputs, 10 classes and depth 110, the way
-    to each next exit costs 85.4, 83.8 and 83.8 M multiply-accumulates, of which the first
-    two exits together are 0.01 %.
+    be one). Any image size works. With 3x32x32 inputs, 10 classes and depth 110, the three
+    edges from exit to exit cost 85.4, 83.8 and 83.8 M multiply-accumulates. The heads of
+    the first two exits are 0.01 % of that.
 
     Parameters
     ----------
     in_channels : int
         Channels of the images, of shape (n_samples, in_channels, height, width).
-
     n_classes : int
         Number of logits of each exit.
-
     depth : int, default=110
         Number of layers with weights from the input to the last exit: 6n + 2, n >= 1.
-
     width : int, default=16
         Channels of the first module; the others have twice and four times as many.
-
     hidden : int, default=64
         Width of the hidden layer of the first two exits.
 
@@ -42,8 +38,8 @@ class CascadedResNet(EarlyExitNet):
     Notes
     -----
     The paper reports 86.0, 84.1 and 83.9 M. It evidently counts one operation for each
-    value that a batch norm gives, which :class:`~skcascade.costs.MacsCost` counts as 0;
-    with them the numbers are 86.0, 84.1 and 83.9 M here, too.
+    output of a batch norm, which :class:`~skcascade.costs.MacsCost` counts as 0. With
+    these operations the numbers are 86.0, 84.1 and 83.9 M here, too.
 
     References
     ----------
@@ -61,7 +57,14 @@ class CascadedResNet(EarlyExitNet):
     17098
     """
 
-    def __init__(self, in_channels, n_classes, depth=110, width=16, hidden=64):
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int,
+        depth: int = 110,
+        width: int = 16,
+        hidden: int = 64,
+    ) -> None:
         resnet = CifarResNet(in_channels, n_classes, depth, width)
         first, second, third = resnet.stages
         super().__init__(

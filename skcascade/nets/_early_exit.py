@@ -1,24 +1,27 @@
 """A network with several exits."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import torch
 from torch import nn
 
 __all__ = ["EarlyExitNet"]
 
 
 class EarlyExitNet(nn.Module):
-    """A trunk cut into blocks, with an exit after each.
+    """A trunk split into blocks, with an exit after each.
 
     ``hidden = blocks[k](hidden)`` leads from one exit to the next, beginning with the
-    input, and ``exits[k](hidden)`` answers there. What is hidden is a tensor whose first
-    dimension are the samples, or a tuple, list or dict of such; it must not be changed
-    in place. A network that does not fit into this overrides :meth:`advance` and
-    :meth:`answer`, through which everything goes.
+    input, and ``exits[k](hidden)`` gives the logits there. The hidden state is a tensor
+    whose first dimension is the samples, or a tuple, list or dict of such. It must not be
+    changed in place. A network of another form overrides :meth:`advance` and
+    :meth:`answer`, which everything else calls.
 
     Parameters
     ----------
     blocks : sequence of torch.nn.Module
         Parts of the trunk, in order.
-
     exits : sequence of torch.nn.Module
         As many heads. Each gives logits of shape (n_samples, n_classes), and shares no
         weights with the rest, so that it can be trained on its own.
@@ -49,26 +52,25 @@ class EarlyExitNet(nn.Module):
     294
     """
 
-    def __init__(self, blocks, exits):
+    def __init__(self, blocks: Iterable[nn.Module], exits: Iterable[nn.Module]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.exits = nn.ModuleList(exits)
         if len(self.blocks) != len(self.exits) or not len(self.exits):
             raise ValueError(
-                f"blocks and exits must be of one length, at least 1, got {len(self.blocks)} and"
-                f" {len(self.exits)}; give one exit for each block."
+                "`blocks` and `exits` must be of one length, at least 1, got"
+                f" {len(self.blocks)} and {len(self.exits)}; give one exit for each block."
             )
 
-    def advance(self, exit, hidden):
+    def advance(self, exit: int, hidden: Any) -> Any:
         """Run the trunk to one exit from the one before.
 
         Parameters
         ----------
         exit : int
-            Where to.
-
+            The exit to run to.
         hidden : torch.Tensor, or tuple, list or dict of them
-            What this method gave for exit - 1; the input of the net for exit 0.
+            What this method returned for exit - 1; the input of the net for exit 0.
 
         Returns
         -------
@@ -76,15 +78,14 @@ class EarlyExitNet(nn.Module):
         """
         return self.blocks[exit](hidden)
 
-    def answer(self, exit, hidden):
-        """Logits of one exit.
+    def answer(self, exit: int, hidden: Any) -> torch.Tensor:
+        """Compute the logits of one exit.
 
         Parameters
         ----------
         exit : int
-
         hidden : torch.Tensor, or tuple, list or dict of them
-            What :meth:`advance` gave for `exit`.
+            What :meth:`advance` returned for `exit`.
 
         Returns
         -------
@@ -92,7 +93,7 @@ class EarlyExitNet(nn.Module):
         """
         return self.exits[exit](hidden)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> tuple[torch.Tensor, ...]:
         """Map a batch to the logits of all exits, a tuple in their order."""
         logits = []
         for exit in range(len(self.exits)):

@@ -1,5 +1,7 @@
 """A multilayer perceptron."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 __all__ = ["MLP"]
@@ -13,10 +15,8 @@ class MLP(nn.Sequential):
     n_features : int
         Number of values per sample. An input with more than two dimensions is
         flattened first, so for images this is channels * height * width.
-
     n_classes : int
         Number of logits.
-
     hidden : tuple of int, default=(64,)
         Width of each hidden layer; ``()`` is a linear model.
 
@@ -35,8 +35,8 @@ class MLP(nn.Sequential):
     3523
     """
 
-    def __init__(self, n_features, n_classes, hidden=(64,)):
-        layers = [nn.Flatten()]
+    def __init__(self, n_features: int, n_classes: int, hidden: Sequence[int] = (64,)) -> None:
+        layers: list[nn.Module] = [nn.Flatten()]
         for width in hidden:
             layers += [nn.Linear(n_features, width), nn.ReLU()]
             n_features = width

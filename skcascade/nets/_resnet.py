@@ -1,5 +1,6 @@
 """Residual networks for small images."""
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -18,10 +19,8 @@ class BasicBlock(nn.Module):
     ----------
     in_channels : int
         Channels of the input.
-
     out_channels : int
         Channels of the output, at least `in_channels`.
-
     stride : int, default=1
         Stride of the first convolution. The shortcut takes every `stride`-th
         pixel and fills the new channels with zeros (option A of the paper).
@@ -38,7 +37,7 @@ class BasicBlock(nn.Module):
     torch.Size([1, 32, 4, 4])
     """
 
-    def __init__(self, in_channels, out_channels, stride=1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = _conv3x3(in_channels, out_channels, stride)
         self.norm1 = nn.BatchNorm2d(out_channels)
@@ -47,7 +46,7 @@ class BasicBlock(nn.Module):
         self.stride = stride
         self.new_channels = out_channels - in_channels
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, h, w) to (n, out_channels, ceil(h/stride), ceil(w/stride))."""
         residual = F.relu(self.norm1(self.conv1(x)))
         residual = self.norm2(self.conv2(residual))
@@ -59,14 +58,13 @@ class BasicBlock(nn.Module):
         return F.relu(residual + x)
 
 
-def conv_stem(in_channels, width):
+def conv_stem(in_channels: int, width: int) -> nn.Sequential:
     """Build what comes before the first block: convolution, batch norm, ReLU.
 
     Parameters
     ----------
     in_channels : int
         Channels of the image.
-
     width : int
         Channels of the output, of shape (n, width, h, w).
 
@@ -77,17 +75,17 @@ def conv_stem(in_channels, width):
     return nn.Sequential(_conv3x3(in_channels, width), nn.BatchNorm2d(width), nn.ReLU())
 
 
-def basic_module(in_channels, out_channels, n_blocks, stride=1):
-    """Build a module: `n_blocks` basic blocks, of which the first strides.
+def basic_module(
+    in_channels: int, out_channels: int, n_blocks: int, stride: int = 1
+) -> nn.Sequential:
+    """Build a module: `n_blocks` basic blocks. Only the first has a stride.
 
     Parameters
     ----------
     in_channels, out_channels : int
         Channels of the input and of the output.
-
     n_blocks : int
         Number of blocks, at least one.
-
     stride : int, default=1
         Stride of the first block.
 
@@ -114,13 +112,10 @@ class CifarResNet(nn.Module):
     ----------
     in_channels : int
         Channels of the images, of shape (n_samples, in_channels, height, width).
-
     n_classes : int
         Number of logits.
-
     depth : int, default=8
         Number of layers with weights on the longest path: 6n + 2 with n >= 1.
-
     width : int, default=16
         Channels of the first module.
 
@@ -132,7 +127,7 @@ class CifarResNet(nn.Module):
     References
     ----------
     He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016,
-    section 4.2 (and their initialisation, ICCV 2015).
+    section 4.2 (and their initialization, ICCV 2015).
 
     Examples
     --------
@@ -145,12 +140,12 @@ class CifarResNet(nn.Module):
     269722
     """
 
-    def __init__(self, in_channels, n_classes, depth=8, width=16):
+    def __init__(self, in_channels: int, n_classes: int, depth: int = 8, width: int = 16) -> None:
         super().__init__()
         n_blocks, rest = divmod(depth - 2, 6)
         if rest or n_blocks < 1:
             raise ValueError(
-                f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, 32, ...), got {depth!r}."
+                f"`depth` must be 6n + 2 with n >= 1 (8, 14, 20, 26, 32, ...), got {depth!r}."
             )
         self.stem = conv_stem(in_channels, width)
         self.stages = nn.Sequential(
@@ -163,6 +158,6 @@ class CifarResNet(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (n, in_channels, h, w) to logits (n, n_classes)."""
         return self.head(self.stages(self.stem(x)).mean(dim=(2, 3)))

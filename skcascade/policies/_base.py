@@ -1,29 +1,36 @@
-"""What every exit policy is: a map from what has been seen to the next stage."""
+"""What every exit policy is: a map from the answers seen so far to the next stage."""
+
+from __future__ import annotations
 
 from copy import copy
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
-from .._walk import EXIT, stages_in_use, walk
+from ..evidence._walk import EXIT
+from ._pruning import Replay
 
-__all__ = ["BaseExitPolicy", "PathPolicy", "row_weights", "use_stages"]
+__all__ = ["BaseExitPolicy"]
 
 
 class BaseExitPolicy(BaseEstimator):
     """Base class of exit policies.
 
     The smallest policy overrides :meth:`exit_mask` alone. One that learns overrides
-    :meth:`fit` as well, one that may skip stages overrides :meth:`route` instead, and
+    :meth:`fit` as well. One that may skip stages overrides :meth:`route` instead, and
     one that trains the members overrides :meth:`fine_tune`. The cascade always calls
     all of them.
 
     Attributes
     ----------
     validation_fraction : float, default=0.0
-        Share of the fitting rows that members never see and :meth:`fine_tune` gets.
+        Share of the fitting rows that members are not fitted on; :meth:`fine_tune` gets it.
     tunable : bool, default=True
-        False where the rule is the same at every operating point by its very definition.
+        False if the rule is the same at every operating point by definition.
+    may_skip : bool, default=False
+        Whether a sample may skip a stage in use.
     stages_ : list of int or None
         The stages in use, in order; None: all of them. The walk enters at the first
         and always ends at the last.
@@ -45,12 +52,13 @@ class BaseExitPolicy(BaseEstimator):
     [1]
     """
 
-    validation_fraction = 0.0
-    tunable = True
-    stages_ = None
-    _parameter_constraints = {}
+    validation_fraction: float = 0.0
+    tunable: bool = True
+    may_skip: bool = False
+    stages_: list[int] | None = None
+    _parameter_constraints: dict[str, Any] = {}
 
-    def check_params(self):
+    def check_params(self) -> None:
         """Check the parameters; the cascade does so before anything is fitted.
 
         Raises
@@ -60,7 +68,9 @@ class BaseExitPolicy(BaseEstimator):
         """
         self._validate_params()
 
-    def fine_tune(self, stages, X, y, X_val, y_val, cost, target):
+    def fine_tune(
+        self, stages: Any, X: Any, y: ArrayLike, X_val: Any, y_val: Any, cost: Any, target: Any
+    ) -> Any:
         """Train members jointly with the policy. Does nothing here.
 
         Parameters
@@ -70,21 +80,28 @@ class BaseExitPolicy(BaseEstimator):
         X, y : training samples and their codes (n_samples,)
             The rows the members were fitted on.
         X_val, y_val : samples and codes
-            `validation_fraction` of the fitting rows, seen by nobody so far; None
+            `validation_fraction` of the fitting rows, not used so far; None
             where the fraction is 0.
         cost : BaseCostModel
-            Fitted prices.
+            Fitted.
         target : OperatingPoint
             What to train for.
 
         Returns
         -------
         stages : Stages
-            The very object that came in if no member was touched.
+            The very object that came in if no member was changed.
         """
         return stages
 
-    def fit(self, trace, y, cost, alpha, sample_weight=None):
+    def fit(
+        self,
+        trace: Any,
+        y: ArrayLike,
+        cost: Any,
+        alpha: float,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn the rule from recorded evidence. Nothing to learn here.
 
         Parameters
@@ -94,9 +111,9 @@ class BaseExitPolicy(BaseEstimator):
         y : ndarray of int, shape (n_samples,)
             True codes.
         cost : BaseCostModel
-            Fitted prices.
+            Fitted.
         alpha : float
-            Price of one full run of the last stage, in units of accuracy.
+            Cost weight: the cost of one full run of the last stage, in units of accuracy.
         sample_weight : ndarray of shape (n_samples,), default=None
             Weights.
 
@@ -106,75 +123,56 @@ class BaseExitPolicy(BaseEstimator):
         """
         return self
 
-    def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies fitted and pruned at each of several prices.
+    def fit_alphas(
+        self,
+        trace: Any,
+        y: ArrayLike,
+        cost: Any,
+        alphas: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> list[Any]:
+        """Copies fitted and pruned at each of several alphas.
 
-        This is what the choice of the operating point calls. Override it where many
-        prices can be solved together faster than one by one.
+        The choice of the operating point calls this. Override it where many
+        alphas can be solved together faster than one by one.
 
         Parameters
         ----------
         trace, y, cost, sample_weight
             As for :meth:`fit`.
         alphas : sequence of float
-            Prices.
+            Cost weights.
 
         Returns
         -------
         policies : list of BaseExitPolicy
         """
-        weight = row_weights(sample_weight, len(y))
-        losses = trace.losses(y)
+        replay = Replay(trace, y, cost, sample_weight)
+        # Copies, not clones: what `fine_tune` learned must stay.
+        return [
+            replay.prune(copy(self).fit(trace, y, cost, alpha, sample_weight), alpha)
+            for alpha in np.asarray(alphas, dtype=float).tolist()
+        ]
 
-        def objective(policy, alpha):
-            way = walk(trace, policy)
-            price = cost.relative(cost.path_cost(way.visited))
-            paid = losses[np.arange(len(y)), way.exit] + alpha * price
-            return np.average(paid, weights=weight)
+    def exit_mask(self, stage: int, proba: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which rows exit. Override this to write a policy for a chain of stages.
 
-        path = []
-        for alpha in alphas:
-            # Not a clone: what `fine_tune` learnt is to stay.
-            policy = copy(self).fit(trace, y, cost, alpha, sample_weight)
-            path.append(_prune(policy, trace.n_stages, lambda p: objective(p, alpha)))  # noqa: B023
-        return path
-
-    def fit_each(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies as :meth:`fit_path` gives them at each of several prices alone.
-
-        On a path, rules may be smoothed between neighbouring prices; here they must not be.
-        Override it where the prices can share work all the same.
-
-        Parameters
-        ----------
-        trace, y, cost, alphas, sample_weight
-            As for :meth:`fit_path`.
-
-        Returns
-        -------
-        policies : list of BaseExitPolicy
-        """
-        return [self.fit_path(trace, y, cost, [a], sample_weight)[0] for a in alphas]
-
-    def exit_mask(self, stage, proba):
-        """Who leaves. Override this to write a policy for a chain of stages.
-
-        Must not look at other rows of the batch.
+        A row's decision must not depend on the other rows.
 
         Parameters
         ----------
         stage : int
             The stage just run.
         proba : ndarray of shape (n_rows, stage + 1, n_classes)
-            All that was seen so far; NaN for stages that were skipped.
+            All answers seen so far; NaN for stages that were skipped.
 
         Returns
         -------
-        leaves : ndarray of bool, shape (n_rows,)
+        exits : ndarray of bool, shape (n_rows,)
         """
         raise NotImplementedError(f"{type(self).__name__} must override `exit_mask` or `route`.")
 
-    def route(self, stage, proba):
+    def route(self, stage: int, proba: NDArray[Any]) -> NDArray[Any]:
         """The next stage of each row. Override this to skip stages.
 
         Parameters
@@ -189,8 +187,24 @@ class BaseExitPolicy(BaseEstimator):
         """
         return np.where(self.exit_mask(stage, proba), EXIT, self.next_stage(stage))
 
-    def exit_score(self, stage, proba):
-        """How much speaks for leaving, for people to look at: the walk does not ask.
+    def rule(self, stage: int) -> Any:
+        """The decision at `stage` as plain numbers, for export and inspection.
+
+        Policies that have such a rule decide by this very object.
+
+        Parameters
+        ----------
+        stage : int
+
+        Returns
+        -------
+        rule : Cuts, Head, Edges or None
+            None: there is none, so the policy cannot be exported.
+        """
+        return None
+
+    def exit_score(self, stage: int, proba: NDArray[Any]) -> NDArray[Any]:
+        """How strongly each row tends to exit, for plots: the walk does not call it.
 
         Override this where the policy compares a number of its own.
 
@@ -202,12 +216,12 @@ class BaseExitPolicy(BaseEstimator):
         Returns
         -------
         score : ndarray of shape (n_rows,)
-            Larger is surer. Here the probability of the most likely class.
+            A larger score speaks for the exit. Here the probability of the most likely class.
         """
         return proba[:, stage].max(axis=1)
 
-    def exit_threshold(self, stage):
-        """The score from which rows leave, up to rounding, where one number decides.
+    def exit_threshold(self, stage: int) -> float:
+        """The score from which rows exit, up to rounding, where one number decides.
 
         Parameters
         ----------
@@ -216,95 +230,13 @@ class BaseExitPolicy(BaseEstimator):
         Returns
         -------
         threshold : float
-            Of :meth:`exit_score`; infinite where none or all leave. Here NaN: there is no
+            Of :meth:`exit_score`; infinite where no row exits, or all do. Here NaN: there is no
             such number.
         """
         return np.nan
 
-    def next_stage(self, stage):
+    def next_stage(self, stage: int) -> int:
         """The stage in use that follows `stage`."""
         if self.stages_ is None:
             return stage + 1
         return min(k for k in self.stages_ if k > stage)
-
-
-class PathPolicy(BaseExitPolicy):
-    """Base class of policies that are fitted at many prices together: `fit` is a path of one.
-
-    They override `_path`, which returns fitted copies and must not change the policy it is
-    called on.
-    """
-
-    def fit_path(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies fitted at each of several prices, smoothed between neighbouring ones.
-
-        Parameters
-        ----------
-        trace, y, cost, alphas, sample_weight
-            As for :meth:`BaseExitPolicy.fit_path`.
-
-        Returns
-        -------
-        policies : list of BaseExitPolicy
-        """
-        return self._copies(trace, y, cost, alphas, sample_weight, smooth=True)
-
-    def fit_each(self, trace, y, cost, alphas, sample_weight=None):
-        """Copies fitted at each of several prices alone.
-
-        Parameters
-        ----------
-        trace, y, cost, alphas, sample_weight
-            As for :meth:`BaseExitPolicy.fit_path`.
-
-        Returns
-        -------
-        policies : list of BaseExitPolicy
-        """
-        return self._copies(trace, y, cost, alphas, sample_weight, smooth=False)
-
-    def _copies(self, trace, y, cost, alphas, sample_weight, smooth):
-        self.check_params()
-        weight = row_weights(sample_weight, len(y))
-        return self._path(trace, y, cost, np.asarray(alphas, dtype=float), weight, smooth)
-
-    def fit(self, trace, y, cost, alpha, sample_weight=None):
-        """Learn the rule from recorded evidence.
-
-        Parameters
-        ----------
-        trace, y, cost, alpha, sample_weight
-            As for :meth:`BaseExitPolicy.fit`.
-
-        Returns
-        -------
-        self : object
-        """
-        fitted = self.fit_path(trace, y, cost, [alpha], sample_weight)[0]
-        vars(self).update(vars(fitted))
-        return self
-
-
-def row_weights(sample_weight, n_samples):
-    """Weights as floats (n_samples,): ones where none are given."""
-    return np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, float)
-
-
-def use_stages(policy, stages):
-    """A copy of a fitted `policy` that uses only `stages`, a sorted sequence."""
-    same = copy(policy)
-    same.stages_ = list(stages)
-    return same
-
-
-def _prune(policy, n_stages, objective):
-    """Drop stages for as long as that lowers the objective (backward elimination)."""
-    best, value = policy, objective(policy)
-    while len(in_use := stages_in_use(best, n_stages)) > 1:
-        shorter = [use_stages(best, [k for k in in_use if k != out]) for out in in_use]
-        values = [objective(candidate) for candidate in shorter]
-        if min(values) > value:
-            break
-        value = min(values)
-        best = shorter[values.index(value)]
-    return best

@@ -1,41 +1,43 @@
-"""What a learnt rule looks at: a few numbers per row instead of all probabilities."""
+"""Features of learned rules: a few numbers per row instead of all probabilities."""
+
+from __future__ import annotations
 
 import numpy as np
 from scipy.special import entr
 
-__all__ = ["N_TOP", "stage_features"]
+__all__ = ["N_TOP", "last_seen", "show_only", "stage_features"]
 
 #: Largest probabilities that become features.
 N_TOP = 3
-#: Doubt that is told from none; answers are float32.
+#: End of the logarithmic scale of the doubt.
 LEAST_DOUBT = 1e-6
 
 
 def stage_features(stage, proba):
-    """Features of the answer of `stage`, and how far earlier answers agree with it.
+    """Features of the answer of `stage`, and of its agreement with earlier answers.
 
     Parameters
     ----------
     stage : int
         The stage just run.
     proba : ndarray of shape (n_rows, stage + 1, n_classes)
-        All that was seen so far; NaN for stages that were skipped.
+        All answers seen so far; NaN for stages that were skipped.
 
     Returns
     -------
     features : ndarray of shape (n_rows, 6 + 2 * stage + n_classes), float64
-        All in [0, 1], and finite whatever was skipped:
+        All in [0, 1], and finite even if stages were skipped:
 
         - the three largest probabilities (0 where there are fewer classes);
         - the margin between the first two;
         - the entropy, as a share of its maximum;
-        - the doubt 1 - (largest probability) on a log scale, 0 for none of it known and
-          1 for one millionth or less: nets tell a sure answer from a surer one far
+        - the doubt 1 - (largest probability) on a log scale, 0 for complete doubt and
+          1 for one millionth or less: the confidences of nets differ far
           beyond the second digit;
-        - for each earlier stage: whether its answer is the same (1 or 0), and the
-          probability it gave to the answer of `stage`. Both are 0 if it was skipped;
-        - for each class, whether it is the answer: one class is announced too boldly,
-          another is hard for every stage.
+        - for each earlier stage: whether it predicts the same class (1 or 0), and its
+          probability of the class that `stage` predicts. Both are 0 if it was skipped;
+        - for each class, whether it is predicted: stages are overconfident for one class,
+          and another is hard for every stage.
     """
     here = proba[:, stage].astype(float)
     n_rows, n_classes = here.shape
@@ -49,3 +51,18 @@ def stage_features(stage, proba):
     same = (proba[:, :stage].argmax(axis=2) == answer[:, np.newaxis]) & (share > 0)
     answers = answer[:, np.newaxis] == np.arange(n_classes)
     return np.column_stack([top, top[:, 0] - top[:, 1], entropy, doubt, same, share, answers])
+
+
+def show_only(proba, shown):
+    """`proba` (n_rows, stage + 1, n_classes), NaN for all stages but those in `shown`."""
+    hidden = [k for k in range(proba.shape[1]) if k not in shown]
+    if hidden:
+        proba = proba.copy()
+        proba[:, hidden] = np.nan
+    return proba
+
+
+def last_seen(proba):
+    """Index of the last stage seen (n_rows,); -1 where there is none."""
+    seen = ~np.isnan(proba[:, :, 0])
+    return np.where(seen, np.arange(proba.shape[1]), -1).max(axis=1, initial=-1)

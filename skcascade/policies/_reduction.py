@@ -1,93 +1,54 @@
-"""Learnt rules, reduced to weighted binary classification from the last decision to the first.
+"""Learned rules, reduced to weighted binary classification from the last decision to the first.
 
-At a stage with the actions a_1, ..., a_m (leave, or go on to one of m - 1 later stages) let c_i(a)
-be what the action costs sample i from here on,
+At a stage with the actions a_1, ..., a_m (exit, or defer to one of m - 1 later stages) let c_i(a)
+be the cost-to-go of sample i under the action,
 
-    c_i(leave) = loss at the stage,    c_i(go to k) = alpha * edge cost + V_i(k),        (1)
+    c_i(exit) = loss at the stage,    c_i(defer to k) = alpha * edge cost + V_i(k),      (1)
 
-where V_i(k) is what the rules already learnt for stage k and after make of sample i. Actions meet
-one by one, the last two first: with S_i = c_i(a_j) and G_i = c_i(winner among a_{j+1}, ..., a_m),
+where V_i(k) is the cost-to-go of sample i at stage k under the rules already learned for stage k
+and after. Actions are compared one by one, the last two first: with S_i = c_i(a_j) and
+G_i = c_i(winner among a_{j+1}, ..., a_m),
 
     label z_i = [S_i <= G_i],    weight w_i = |S_i - G_i|,                               (2)
-    G_i <- S_i where the learnt classifier says 1, else G_i as it is.
+    G_i <- S_i where the learned classifier predicts 1, else G_i as it is.
 
 That is a filter tree; with two actions it is one classifier. Every sample takes part at every
-stage, whatever earlier stages would do. "The learnt classifier" in (2) is one that was fitted on
-other folds: judged on its own training rows, a flexible one would promise what it cannot keep.
-Where the choice between later stages does no better there than always making the same, it is that
-constant: what skips by chance is not worth more than a chain. (Whether leaving at a stage is worth
-it is settled with the stage: stages are dropped while that pays.)
+stage, whatever earlier stages would do. The learned classifier in (2) was fitted on
+other folds: on its own training rows a flexible one would look better than it is.
+If the choice between later stages is no better there than a constant one, the constant is taken:
+skipping at random is not worth more than a chain. (Whether exiting at a stage is worthwhile
+is decided with the stage: stages are dropped as long as that helps.)
 
-A rule belongs to an edge (from, to) between stages and is shown the answers that every way over
-that edge has seen. So it is fitted on just what it will look at, though ways differ in what they
-skip, and the number of rules is at most that of the edges.
+A rule belongs to an edge (from, to) between stages and reads the answers that every route over
+that edge has seen. So it is fitted on exactly what it will read, although routes differ in what
+they skip, and there are at most as many rules as edges.
 """
+
+from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 
-from .._walk import EXIT
+from ..evidence._walk import EXIT
+from ._edges import INPUT, EdgeRule, fit_weighted, nearest_stage, score
 
-__all__ = ["INPUT", "Reduction", "Rule", "Solution", "land", "shown_only"]
-
-#: Where the edge to the entry stage comes from.
-INPUT = -1
-
-
-class Rule(NamedTuple):
-    """Where rows go that came over one edge.
-
-    Attributes
-    ----------
-    shown : tuple of int
-        The stages whose answers the rule looks at.
-    actions : tuple of int
-        :data:`~skcascade.EXIT` and later stages.
-    models : tuple of list
-        For each action but the last, shares and fitted classifiers: is the action better
-        than the best of those after it?
-    centre, scale : ndarray of shape (n_features,)
-        What the features are standardised by.
-    """
-
-    shown: tuple
-    actions: tuple
-    models: tuple
-    centre: np.ndarray
-    scale: np.ndarray
-
-    def decide(self, X):
-        """The action (n_rows,) for features X (n_rows, n_features)."""
-        X = (X - self.centre) / self.scale
-        to = np.full(len(X), self.actions[-1])
-        for action, parts in zip(self.actions[-2::-1], self.models[::-1]):
-            to[sum(share * lead(model, X) for share, model in parts) >= 0] = action
-        return to
-
-    def blend(self, other, share):
-        """This rule, with `share` of the say given to `other`, of the same actions."""
-        models = [
-            [(w * (1 - share), m) for w, m in mine] + [(w * share, m) for w, m in theirs]
-            for mine, theirs in zip(self.models, other.models)
-        ]
-        return self._replace(models=tuple(models))
+__all__ = ["Reduction", "Solution", "find_routes"]
 
 
 class Solution(NamedTuple):
-    """The rules for a subset of the stages at one price.
+    """The rules for a subset of the stages at one alpha.
 
     Attributes
     ----------
     stages : tuple of int
         The stages in use.
     value : float
-        The objective, by decisions for rows the deciding classifiers did not see.
+        The objective, by decisions of classifiers that were fitted without the row.
     rules : dict
-        (from, to) -> :class:`Rule`.
+        (from, to) -> :class:`EdgeRule`.
     choices : dict
-        stage -> what was decided there (n_samples,), by classifiers of other folds.
+        stage -> decisions there (n_samples,), by classifiers of other folds.
     """
 
     stages: tuple
@@ -97,12 +58,12 @@ class Solution(NamedTuple):
 
 
 class Reduction:
-    """The evidence, and the rules it gives at a price.
+    """The evidence, and the rules it gives at an alpha.
 
     Parameters
     ----------
     features : callable
-        `features(stage, shown)` gives X (n_samples, n_features).
+        `features(stage, shown)` gives X of shape (n_samples, n_features).
     loss : ndarray of shape (n_samples, n_stages)
     edges : ndarray of shape (n_stages, n_stages)
         Relative costs of going from stage j (row j + 1; row 0: from the input) to k.
@@ -122,28 +83,28 @@ class Reduction:
         # A single sample is its own evidence.
         self.folds = folds if len(folds) > 1 else [(folds[0][1], folds[0][1])]
 
-    def _standardised(self, stage, shown):
-        """Features with weighted mean 0 and deviation 1, and what they were."""
+    def _standardized(self, stage, shown):
+        """Features with weighted mean 0 and deviation 1, with the mean and deviation they had."""
         if shown not in self._known:
             X = self.features(stage, shown)
-            centre = np.average(X, axis=0, weights=self.weight)
-            scale = np.sqrt(np.average((X - centre) ** 2, axis=0, weights=self.weight))
+            center = np.average(X, axis=0, weights=self.weight)
+            scale = np.sqrt(np.average((X - center) ** 2, axis=0, weights=self.weight))
             scale[scale < 1e-9] = 1.0
-            self._known[shown] = (X - centre) / scale, centre, scale
+            self._known[shown] = (X - center) / scale, center, scale
         return self._known[shown]
 
     def solve(self, alpha):
-        """Rules for the stages worth using: they are dropped one by one while that pays.
+        """Rules for the stages worth using: stages are dropped one by one as long as that helps.
 
-        Which stage is missed least is told by the decisions as they are; whether it is
-        missed at all, by rules learnt anew without it.
+        The decisions as they are show which stage is the least useful. Whether it is useful at
+        all is decided by rules learned anew without it.
         """
         n_stages = self.loss.shape[1]
         best = self.learn(tuple(range(n_stages)), alpha)
         while len(best.stages) > 1:
             shorter = [tuple(k for k in best.stages if k != out) for out in best.stages]
-            missed_least = min(shorter, key=lambda stages: self.replay(best, stages, alpha))
-            without = self.learn(missed_least, alpha)
+            least_useful = min(shorter, key=lambda stages: self.replay(best, stages, alpha))
+            without = self.learn(least_useful, alpha)
             if without.value > best.value + 1e-12:
                 break
             best = without
@@ -152,7 +113,7 @@ class Reduction:
 
     def learn(self, stages, alpha):
         """The :class:`Solution` for `stages`, its classifiers not yet fitted on all samples."""
-        shown = ways(stages, self.successors)
+        shown = find_routes(stages, self.successors)
         stages = tuple(sorted({stage for _, stage in shown}))
         to_go, rules, choices = {}, {}, {}
         for edge in sorted(shown, key=lambda edge: edge[1], reverse=True):
@@ -171,9 +132,9 @@ class Reduction:
         return Solution(stages, value, rules, choices)
 
     def _filter_tree(self, stage, shown, actions, costs):
-        """What the winners cost, who they are, and the (label, weight) of each classifier."""
+        """Cost of the winning actions, the actions, and the (label, weight) of each classifier."""
         go, to = costs[-1], np.full(len(self.weight), actions[-1])
-        X, problems = self._standardised(stage, shown)[0], []
+        X, problems = self._standardized(stage, shown)[0], []
         for action, stop in zip(actions[-2::-1], costs[-2::-1]):
             label, weight = stop <= go, np.abs(stop - go) * self.weight
             wins = self._cross_fitted(X, label, weight)
@@ -184,20 +145,20 @@ class Reduction:
         return go, to, problems
 
     def _cross_fitted(self, X, label, weight):
-        """For each sample, whether a classifier fitted on the other folds says 1."""
+        """For each sample, whether a classifier fitted on the other folds predicts 1."""
         wins = np.empty(len(X), dtype=bool)
         for fit, test in self.folds:
             model = fit_weighted(self.estimator, X[fit], label[fit], weight[fit])
-            wins[test] = lead(model, X[test]) >= 0
+            wins[test] = score(model, X[test]) >= 0
         return wins
 
     def fitted(self, solution):
         """`solution`, its classifiers fitted on all samples."""
         rules = {}
         for edge, (stage, shown, actions, problems) in solution.rules.items():
-            X, centre, scale = self._standardised(stage, shown)
+            X, center, scale = self._standardized(stage, shown)
             models = [[(1.0, fit_weighted(self.estimator, X, *problem))] for problem in problems]
-            rules[edge] = Rule(shown, actions, tuple(models), centre, scale)
+            rules[edge] = EdgeRule(shown, actions, tuple(models), center, scale)
         return solution._replace(rules=rules)
 
     def replay(self, solution, stages, alpha):
@@ -205,26 +166,26 @@ class Reduction:
         to_go = {}
         for stage in reversed(stages):
             targets = self.successors(stage, stages)
-            to = land(solution.choices[stage], targets)
+            to = nearest_stage(solution.choices[stage], targets)
             to_go[stage] = self.loss[:, stage].copy()
             for k in targets:
                 on = to == k
                 to_go[stage][on] = alpha * self.edges[stage + 1, k] + to_go[k][on]
-        paid = np.average(to_go[stages[0]], weights=self.weight)
-        return alpha * self.edges[0, stages[0]] + paid
+        value = np.average(to_go[stages[0]], weights=self.weight)
+        return alpha * self.edges[0, stages[0]] + value
 
 
 def _earned(wins, label, weight):
     """Decisions and labels, both constant if the decisions are no better than a constant."""
-    lost = [weight @ (label != guess) for guess in (True, False, wins)]
-    if lost[2] < min(lost[:2]) - 1e-12 * weight.sum():
+    errors = [weight @ (label != guess) for guess in (True, False, wins)]
+    if errors[2] < min(errors[:2]) - 1e-12 * weight.sum():
         return wins, label
-    return (np.full(len(label), lost[0] <= lost[1]),) * 2
+    return (np.full(len(label), errors[0] <= errors[1]),) * 2
 
 
-def ways(stages, successors):
-    """(from, to) -> what every way over the edge has seen, for all edges that can be reached."""
-    always = {stages[0]: {stages[0]}}  # stage -> the stages on every way to it, itself included
+def find_routes(stages, successors):
+    """(from, to) -> the stages that every route over the edge has seen, for reachable edges."""
+    always = {stages[0]: {stages[0]}}  # stage -> the stages on every route to it, itself included
     shown = {(INPUT, stages[0]): (stages[0],)}
     for stage in stages:
         for k in successors(stage, stages) if stage in always else ():
@@ -232,48 +193,3 @@ def ways(stages, successors):
             shown[stage, k] = tuple(sorted(seen))
             always[k] = always[k] & seen if k in always else seen
     return shown
-
-
-def land(to, targets):
-    """Decisions `to` where only the stages `targets` can be reached: the nearest, later first."""
-    if not len(targets):
-        return np.full(len(to), EXIT)
-    nearest = np.searchsorted(targets, to).clip(max=len(targets) - 1)
-    return np.where(to == EXIT, EXIT, np.asarray(targets)[nearest])
-
-
-def shown_only(proba, shown):
-    """`proba` (n_rows, stage + 1, n_classes), NaN for all stages but those in `shown`."""
-    hidden = [k for k in range(proba.shape[1]) if k not in shown]
-    if hidden:
-        proba = proba.copy()
-        proba[:, hidden] = np.nan
-    return proba
-
-
-def fit_weighted(estimator, X, label, weight):
-    """A fitted clone of `estimator`; a constant where there is nothing to tell apart."""
-    matters = weight > 0
-    if label[matters].all() or not label[matters].any():
-        return Always(bool(label[matters].all()))
-    # Mean 1, so that a penalty weighs the same at every price.
-    weight = weight[matters] / weight[matters].mean()
-    return clone(estimator).fit(X[matters], label[matters].astype(int), sample_weight=weight)
-
-
-def lead(model, X):
-    """Probability of label 1 less 1/2; just its sign for classifiers without probabilities."""
-    if hasattr(model, "predict_proba"):
-        return model.predict_proba(X)[:, 1] - 0.5
-    return model.predict(X) - 0.5
-
-
-class Always:
-    """The classifier that has one answer."""
-
-    def __init__(self, label):
-        self.label = label
-
-    def predict(self, X):
-        """The label, (n_rows,)."""
-        return np.full(len(X), int(self.label))

@@ -5,8 +5,8 @@ that
 
     Pi(k|x) = pi_k * prod_{t<k} (1 - pi_t)                                       (1)
 
-is the probability to leave at stage k. With the relative cost F_k of the way there, the loss L and
-the price alpha, what is minimised is the mean over samples of
+is the probability to exit at stage k. With the relative cost F_k of the route there, the loss L
+and the cost weight alpha, the objective is the mean over samples of
 
     J = sum_k Pi(k|x) * (L_k + alpha * F_k).                                     (2)
 
@@ -17,15 +17,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["BASELINES", "JointLoss", "PolicyLoss", "leave_log_proba", "zero_one"]
+__all__ = ["BASELINES", "JointLoss", "PolicyLoss", "exit_log_proba", "zero_one"]
 
 
-def leave_log_proba(stop):
+def exit_log_proba(stop):
     """Logarithm of (1), of shape (n, K), from the stop logits (n, K - 1)."""
     n = len(stop)
-    going = F.logsigmoid(-stop).cumsum(dim=1)
+    deferred = F.logsigmoid(-stop).cumsum(dim=1)
     none = stop.new_zeros(n, 1)
-    return torch.cat([none, going], dim=1) + torch.cat([F.logsigmoid(stop), none], dim=1)
+    return torch.cat([none, deferred], dim=1) + torch.cat([F.logsigmoid(stop), none], dim=1)
 
 
 def zero_one(log_proba, y):
@@ -33,35 +33,36 @@ def zero_one(log_proba, y):
     return (log_proba.argmax(dim=2) != y[:, None]).to(log_proba.dtype)
 
 
-def greedy(paid, log_leave, certain):
-    """What the same sample pays if nothing is drawn (self-critical)."""
-    stays = log_leave.new_tensor(0.5).log()
+def greedy(drawn, log_exit, certain):
+    """The objective of the same sample if nothing is drawn (self-critical)."""
+    half = log_exit.new_tensor(0.5).log()
     # The first stage whose own stop probability is one half or more.
-    left = torch.cat([log_leave.new_zeros(len(log_leave), 1), log_leave.exp()], dim=1)
-    reach = 1 - left.cumsum(dim=1)[:, :-1]
-    stops = log_leave >= stays + reach.clamp_min(1e-30).log()
+    exited = torch.cat([log_exit.new_zeros(len(log_exit), 1), log_exit.exp()], dim=1)
+    reach = 1 - exited.cumsum(dim=1)[:, :-1]
+    stops = log_exit >= half + reach.clamp_min(1e-30).log()
     stops[:, -1] = True
     return certain.gather(1, stops.float().argmax(dim=1, keepdim=True)).T
 
 
-def leave_one_out(paid, log_leave, certain):
-    """Mean of what the other draws of the same sample pay."""
-    return (paid.sum(dim=0) - paid) / (len(paid) - 1)
+def leave_one_out(drawn, log_exit, certain):
+    """Mean objective of the other draws of the same sample."""
+    return (drawn.sum(dim=0) - drawn) / (len(drawn) - 1)
 
 
-def mean(paid, log_leave, certain):
-    """Mean of what the other samples of the batch pay."""
-    others = paid.shape[1] - 1
-    return (paid.sum(dim=1, keepdim=True) - paid) / max(others, 1)
+def mean(drawn, log_exit, certain):
+    """Mean objective of the other samples of the batch."""
+    others = drawn.shape[1] - 1
+    return (drawn.sum(dim=1, keepdim=True) - drawn) / max(others, 1)
 
 
-def none(paid, log_leave, certain):
-    """Nothing."""
-    return torch.zeros_like(paid)
+def none(drawn, log_exit, certain):
+    """Zero."""
+    return torch.zeros_like(drawn)
 
 
-#: Baselines by name, functions of what the draws pay (m, n), (1) and what every stage costs for
-#: certain (n, K). None depends on the draw it is subtracted from: the gradient stays unbiased.
+#: Baselines by name: functions of the objectives of the draws (m, n), of (1), and of the objective
+#: at every stage (n, K). None depends on the draw it is subtracted from, so that the gradient
+#: stays unbiased.
 BASELINES = {"greedy": greedy, "leave_one_out": leave_one_out, "mean": mean, "none": none}
 
 
@@ -73,10 +74,10 @@ class PolicyLoss(nn.Module):
 
     Parameters
     ----------
-    price : torch.Tensor of shape (n_stages,)
-        Relative cost of the way to each stage.
+    cost : torch.Tensor of shape (n_stages,)
+        Relative cost of the route to each stage.
     alpha : float
-        Price of cost; kept as a buffer, since it may be learnt.
+        Cost weight; a buffer, since it may be learned.
     gradient : {"reinforce", "exact"}
     baseline : str
         Of :data:`BASELINES`.
@@ -86,9 +87,9 @@ class PolicyLoss(nn.Module):
         Bonus for undecided heads.
     """
 
-    def __init__(self, price, alpha, gradient, baseline, n_draws, entropy):
+    def __init__(self, cost, alpha, gradient, baseline, n_draws, entropy):
         super().__init__()
-        self.register_buffer("price", torch.as_tensor(price))
+        self.register_buffer("cost", torch.as_tensor(cost))
         self.register_buffer("alpha", torch.tensor(float(alpha), dtype=torch.float64))
         self.register_buffer("entropy", torch.tensor(float(entropy), dtype=torch.float64))
         self.first_entropy = float(entropy)
@@ -102,38 +103,38 @@ class PolicyLoss(nn.Module):
         Parameters
         ----------
         answers : tuple of torch.Tensor
-            Stop logits (n, n_stages - 1), and what alpha is multiplied by (n,).
+            Stop logits (n, n_stages - 1), and the factor of alpha (n,).
         target : dict
-            `lost` (n, n_stages), the loss of each stage, and `weight` (n,).
+            `losses` (n, n_stages) and `weight` (n,).
         """
         stop, factor = answers
-        log_leave = leave_log_proba(stop)
-        paid = target["lost"] + self.alpha * factor[:, None] * self.price
+        log_exit = exit_log_proba(stop)
+        certain = target["losses"] + self.alpha * factor[:, None] * self.cost
         if self.training and self.sampled:
-            exits = self.draw(log_leave)
-            drawn = paid.gather(1, exits.T).T
-            objective = self.surrogate(exits, drawn, paid, log_leave)
+            exits = self.draw(log_exit)
+            drawn = certain.gather(1, exits.T).T
+            objective = self.surrogate(exits, drawn, certain, log_exit)
         else:
-            objective = (log_leave.exp() * paid).sum(dim=1)
+            objective = (log_exit.exp() * certain).sum(dim=1)
         weight = target["weight"]
         return ((objective - self.bonus(stop)) * weight).sum() / weight.sum()
 
-    def draw(self, log_leave):
+    def draw(self, log_exit):
         """Exits (m, n) drawn from (1)."""
-        return torch.multinomial(log_leave.detach().exp(), self.n_draws, replacement=True).T
+        return torch.multinomial(log_exit.detach().exp(), self.n_draws, replacement=True).T
 
-    def surrogate(self, exits, drawn, certain, log_leave, log_answer=0.0):
-        """What has the score-function estimate as its gradient (n,).
+    def surrogate(self, exits, drawn, certain, log_exit, log_answer=0.0):
+        """A loss (n,) whose gradient is the score-function estimate.
 
-        `drawn` (m, n) is paid at the `exits`, `log_answer` (m, n) the log-probability of
-        the answers that were drawn there.
+        `drawn` (m, n) is the objective at the `exits`, `log_answer` (m, n) the log-probability
+        of the answers that were drawn there.
         """
-        chosen = log_leave.gather(1, exits.T).T
-        return (self.advantage(drawn, log_leave, certain) * (chosen + log_answer)).mean(dim=0)
+        chosen = log_exit.gather(1, exits.T).T
+        return (self.advantage(drawn, log_exit, certain) * (chosen + log_answer)).mean(dim=0)
 
-    def advantage(self, drawn, log_leave, certain):
-        """What the draws pay above the baseline (m, n), a constant."""
-        base = self.baseline(drawn, log_leave.detach(), certain)
+    def advantage(self, drawn, log_exit, certain):
+        """Objective of the draws minus the baseline (m, n), a constant."""
+        base = self.baseline(drawn, log_exit.detach(), certain)
         return (drawn - base).detach()
 
     def bonus(self, stop):
@@ -150,7 +151,7 @@ class JointLoss(PolicyLoss):
     Parameters
     ----------
     member_loss : {"cross_entropy", "zero_one"}
-        What the members are trained by, see :class:`~skcascade.policies.Reinforce`.
+        Loss of the members, see :class:`~skcascade.policies.Reinforce`.
     supervised : float
         Share of plain cross-entropy at every stage.
     **params : dict
@@ -174,35 +175,35 @@ class JointLoss(PolicyLoss):
             True codes.
         """
         stop, log_proba = answers
-        lost = zero_one(log_proba, y)
+        losses = zero_one(log_proba, y)
         if not self.training:
-            ones = lost.new_ones(len(lost))
-            return super().forward((stop, ones), {"lost": lost, "weight": ones})
+            ones = losses.new_ones(len(losses))
+            return super().forward((stop, ones), {"losses": losses, "weight": ones})
         true = y[:, None, None].expand(-1, log_proba.shape[1], 1)
         log_true = log_proba.gather(2, true)[..., 0]
-        log_leave = leave_log_proba(stop)
-        exits = self.draw(log_leave) if self.sampled else None
-        policy, shares = self.objective(log_leave, log_proba, log_true, lost, y, exits)
+        log_exit = exit_log_proba(stop)
+        exits = self.draw(log_exit) if self.sampled else None
+        policy, shares = self.objective(log_exit, log_proba, log_true, losses, y, exits)
         shares = (1 - self.supervised) * shares + self.supervised
         return (policy - (shares * log_true).sum(dim=1) - self.bonus(stop)).mean()
 
-    def _cross_entropy(self, log_leave, log_proba, log_true, lost, y, exits):
-        """0/1 loss for the heads; the members' cross-entropy counts where the sample leaves."""
-        paid = lost + self.alpha * self.price
-        leave = log_leave.exp()
+    def _cross_entropy(self, log_exit, log_proba, log_true, losses, y, exits):
+        """0/1 loss for the heads; the members' cross-entropy counts where the sample exits."""
+        certain = losses + self.alpha * self.cost
+        exit_proba = log_exit.exp()
         if exits is None:
-            return (leave * paid).sum(dim=1), leave.detach()
-        drawn = F.one_hot(exits, paid.shape[1]).to(paid.dtype).mean(dim=0)
-        return self.surrogate(exits, paid.gather(1, exits.T).T, paid, log_leave), drawn
+            return (exit_proba * certain).sum(dim=1), exit_proba.detach()
+        shares = F.one_hot(exits, certain.shape[1]).to(certain.dtype).mean(dim=0)
+        return self.surrogate(exits, certain.gather(1, exits.T).T, certain, log_exit), shares
 
-    def _zero_one(self, log_leave, log_proba, log_true, lost, y, exits):
-        """To the letter: exit and answer are drawn, the 0/1 loss trains heads and members."""
-        toll = self.alpha * self.price
-        nowhere = torch.zeros_like(log_leave)
+    def _zero_one(self, log_exit, log_proba, log_true, losses, y, exits):
+        """As in the paper: exit and answer are drawn, their 0/1 loss trains heads and members."""
+        cost = self.alpha * self.cost
+        no_member_loss = torch.zeros_like(log_exit)
         if exits is None:
-            return (log_leave.exp() * (1 - log_true.exp() + toll)).sum(dim=1), nowhere
+            return (log_exit.exp() * (1 - log_true.exp() + cost)).sum(dim=1), no_member_loss
         there = log_proba[torch.arange(len(y)), exits]  # (m, n, C)
         answers = torch.distributions.Categorical(logits=there.detach()).sample()
-        drawn = (answers != y).to(toll.dtype) + toll[exits]
+        drawn = (answers != y).to(cost.dtype) + cost[exits]
         log_answer = there.gather(2, answers[..., None])[..., 0]
-        return self.surrogate(exits, drawn, lost + toll, log_leave, log_answer), nowhere
+        return self.surrogate(exits, drawn, losses + cost, log_exit, log_answer), no_member_loss

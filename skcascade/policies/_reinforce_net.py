@@ -1,5 +1,7 @@
 """Stop heads, and how skorch trains them on given answers."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from skorch import NeuralNet
@@ -7,43 +9,29 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from ..utils._skorch import TensorRows, loader_params, n_batches, seeded
+from ..utils._skorch import TensorRows, loader_params, n_batches, torch_seed
+from ._head import Head
 from ._reinforce_loss import PolicyLoss
+from ._states import states
 
-__all__ = ["Anneal", "Heads", "criterion_params", "fit_heads", "states"]
+__all__ = ["Anneal", "Heads", "criterion_params", "fit_heads"]
 
-#: Log-odds of the most likely class are cut off here.
-MAX_ODDS = 15.0
 #: Steps, learning rate, its decay of weights and rows per step where the answers are given.
 STEPS, LR, WEIGHT_DECAY, ROWS = 150, 0.1, 0.3, 4096
-
-
-def states(proba):
-    """What the heads read of label probabilities (..., n_classes): (..., n_features).
-
-    The probabilities as they are, the three largest in falling order, their entropy, the
-    log-odds of the largest, and which class it is: a linear head can weigh classes, trust
-    some more than others, and follow any of the usual confidences.
-    """
-    top = proba.topk(min(3, proba.shape[-1]), dim=-1).values
-    entropy = torch.special.entr(proba).sum(dim=-1, keepdim=True)
-    odds = torch.logit(top[..., :1], eps=1e-7).clamp(-MAX_ODDS, MAX_ODDS) / MAX_ODDS
-    named = torch.nn.functional.one_hot(proba.argmax(dim=-1), proba.shape[-1]).to(proba.dtype)
-    return torch.cat([proba, top, entropy, odds, named], dim=-1)
 
 
 class Heads(nn.ModuleList):
     """One stop head per stage but the last, from :func:`states` to a logit.
 
-    They compute in float64, so that rounding to float32 hides how rows were batched, and
-    start with every stage letting go an equal share of all samples. What they read is
-    standardised: else their biases run away to "all stop" or "none" while the weights have
-    hardly moved, and nothing is learnt once they are there.
+    They compute in float64, so that rounding to float32 hides how rows were batched. They
+    start with an equal share of all samples exiting at every stage. Their features are
+    standardized: else their biases run away to "all stop" or "none" before the weights have
+    moved, and nothing is learned from there.
 
     Parameters
     ----------
     seen : torch.Tensor of shape (n, n_stages, n_features)
-        States to be standardised by.
+        Features that give mean and scale.
     hidden : tuple of int
         Units of hidden layers; () is a linear head.
     """
@@ -56,7 +44,7 @@ class Heads(nn.ModuleList):
         self.register_buffer("scale", torch.where(var > 1e-12, var.rsqrt(), 0.0))
         for stage, head in enumerate(self):
             nn.init.zeros_(head[-1].weight)
-            # pi_k = 1 / (K - k) lets 1 / K of all samples leave at every stage.
+            # With pi_k = 1 / (K - k), 1 / K of all samples exit at every stage.
             nn.init.constant_(head[-1].bias, -np.log(n_stages - stage - 1))
         self.double()
 
@@ -66,16 +54,15 @@ class Heads(nn.ModuleList):
         none = seen.new_empty(len(seen), 0)
         return torch.cat([none, *(head(seen[:, k]) for k, head in enumerate(self))], dim=1)
 
-    def score(self, stage, proba):
-        """Stop logits of one stage (n,), float32, from its label probabilities."""
-        with torch.inference_mode():
-            seen = states(torch.from_numpy(np.ascontiguousarray(proba))).double()
-            seen = (seen - self.mean[stage]) * self.scale[stage]
-            return self[stage](seen)[:, 0].numpy().astype(np.float32)
+    def rule(self, stage, threshold=np.inf):
+        """The head of one stage as plain numbers, with a threshold."""
+        linear = [layer for layer in self[stage] if isinstance(layer, nn.Linear)]
+        layers = tuple((f.weight.detach().numpy(), f.bias.detach().numpy()) for f in linear)
+        return Head(layers, self.mean[stage].numpy(), self.scale[stage].numpy(), threshold)
 
     def scores(self, proba):
         """Stop logits (n, n_stages) of all stages; 0 at the last, which has no head."""
-        scores = [self.score(k, proba[:, k]) for k in range(len(self))]
+        scores = [self.rule(k).score(proba[:, k]) for k in range(len(self))]
         return np.stack([*scores, np.zeros(len(proba), dtype=np.float32)], axis=1)
 
 
@@ -88,11 +75,11 @@ def _mlp(width, hidden):
 
 
 class _OnlyHeads(nn.Module):
-    """Heads alone, trained for many prices at once.
+    """Heads alone, trained for many alphas at once.
 
     For every sample and step alpha is multiplied by a number drawn log-uniformly from
-    [1 / `spread`, `spread`], and the logits of each head are shifted in proportion to its
-    logarithm: a dearer stage ahead moves the whole scale, and all prices teach the same order.
+    [1 / `spread`, `spread`]. The logits of each head are shifted in proportion to its
+    logarithm: a larger alpha moves the whole scale, and all alphas teach the same order.
     """
 
     def __init__(self, heads, spread):
@@ -107,35 +94,34 @@ class _OnlyHeads(nn.Module):
         return self.heads(seen) + log_factor[:, None] * self.shift, log_factor.exp()
 
 
-def fit_heads(proba, lost, weight, price, alpha, settings, seed, *, spread=1.0):
+def fit_heads(proba, losses, weight, cost, alpha, settings, seed, *, spread=1.0):
     """Train heads with the answers of all stages given.
 
     Parameters
     ----------
     proba : ndarray of shape (n_samples, n_stages, n_classes)
-    lost : ndarray of shape (n_samples, n_stages)
-        Loss of each stage.
+    losses : ndarray of shape (n_samples, n_stages)
     weight : ndarray of shape (n_samples,)
-    price : ndarray of shape (n_stages,)
-        Relative cost of the way to each stage.
+    cost : ndarray of shape (n_stages,)
+        Relative cost of the route to each stage.
     alpha : float
-        Price of cost.
+        Cost weight.
     settings : Reinforce
     seed : int
     spread : float, default=1.0
-        Prices from `alpha` / `spread` to `alpha` * `spread` are trained for.
+        The heads are trained for alphas from `alpha` / `spread` to `alpha` * `spread`.
 
     Returns
     -------
     heads : Heads
     """
     n, n_stages, _ = proba.shape
-    seen, lost = states(torch.from_numpy(proba)), torch.from_numpy(lost).double()
-    rows = TensorRows(seen, {"lost": lost, "weight": torch.from_numpy(weight)})
+    seen, losses = states(torch.from_numpy(proba)), torch.from_numpy(losses).double()
+    rows = TensorRows(seen, {"losses": losses, "weight": torch.from_numpy(weight)})
     size = min(n, ROWS)
     epochs = max(1, STEPS // n_batches(size, n))
     steps = epochs * n_batches(size, n)
-    with seeded(seed, torch.device("cpu")):
+    with torch_seed(seed, torch.device("cpu")):
         heads = Heads(seen, settings.hidden)
         if n_stages == 1:
             return heads
@@ -150,16 +136,16 @@ def fit_heads(proba, lost, weight, price, alpha, settings, seed, *, spread=1.0):
             callbacks=Anneal.callbacks(steps),
             callbacks__print_log=None,
             verbose=0,
-            **criterion_params(settings, price, alpha),
+            **criterion_params(settings, cost, alpha),
             **loader_params(size, n),
         ).fit(rows, None)
     return heads.eval()
 
 
-def criterion_params(settings, price, alpha):
+def criterion_params(settings, cost, alpha):
     """Keyword arguments that hand `settings` to :class:`PolicyLoss`."""
     return {
-        "criterion__price": np.asarray(price, dtype=np.float64),
+        "criterion__cost": np.asarray(cost, dtype=np.float64),
         "criterion__alpha": alpha,
         "criterion__gradient": settings.gradient,
         "criterion__baseline": settings.baseline,
@@ -176,12 +162,12 @@ class Anneal(Callback):
 
     @classmethod
     def callbacks(cls, n_steps):
-        """Everything that moves with the steps: learning rates and entropy bonus."""
+        """All that changes with the steps: learning rates and entropy bonus."""
         rates = LRScheduler(CosineAnnealingLR, step_every="batch", T_max=n_steps)
         return [("schedule", rates), ("anneal", cls(n_steps))]
 
     def on_batch_end(self, net, training=False, **kwargs):
-        """Take one step's share off the bonus."""
+        """Subtract one step's share of the bonus."""
         if training:
             bonus, first = net.criterion_.entropy, net.criterion_.first_entropy
             bonus.sub_(first / self.n_steps).clamp_(min=0)

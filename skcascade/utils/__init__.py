@@ -1,0 +1,1 @@
+"""Shared by all rooms: warnings, seeds, logging, cache keys, private names of libraries."""

@@ -1,6 +1,7 @@
 """A key for caches: what decides the outcome of a fit."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import joblib
 import numpy as np
@@ -9,8 +10,8 @@ from sklearn.frozen import FrozenEstimator
 __all__ = ["digest"]
 
 
-def digest(thing, *, fitted=False):
-    """Hash of what decides how `thing` fits, the same for a clone.
+def digest(thing: Any, *, fitted: bool = False) -> str:
+    """Hash what decides how `thing` fits; a clone has the same hash.
 
     Estimators count by type and parameters, frozen ones by their fitted state too,
     modules by class and weights (the pickle of a cloned skorch net differs from the

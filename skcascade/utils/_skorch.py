@@ -1,9 +1,12 @@
 """What skorch needs to train classifiers fast: a net, a data set, a seed, a precision."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from skorch import NeuralNetClassifier
 from skorch.dataset import get_len
 from torch.utils.data import Dataset, default_collate
@@ -13,11 +16,11 @@ __all__ = [
     "TensorRows",
     "as_numpy",
     "as_tensor",
-    "bfloat16_pays",
+    "bfloat16_is_faster",
     "loader_params",
     "n_batches",
     "rows_per_step",
-    "seeded",
+    "torch_seed",
 ]
 
 
@@ -28,17 +31,16 @@ class ClassifierNet(NeuralNetClassifier):
     ----------
     *args, **kwargs
         As for :class:`skorch.NeuralNetClassifier`.
-
     bfloat16 : bool, default=False
-        Run the module under autocast. The weights stay float32, and so does all
-        that follows the module: loss and softmax see float32 logits.
+        Run the module under autocast. The weights stay float32. Loss and softmax get
+        float32 logits.
     """
 
-    def __init__(self, *args, bfloat16=False, **kwargs):
+    def __init__(self, *args: Any, bfloat16: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.bfloat16 = bfloat16
 
-    def infer(self, x, **fit_params):
+    def infer(self, x: torch.Tensor, **fit_params: Any) -> Any:
         """Run the module on a tensor `x` of shape (n, ...).
 
         Returns
@@ -70,22 +72,22 @@ class TensorRows(Dataset):
     (tensor([0., 3.]), tensor([0, 3]))
     """
 
-    def __init__(self, X, y):
+    def __init__(self, X: Any, y: Any) -> None:
         self.X = X
         self.y = y
 
     @classmethod
-    def take(cls, X, y, rows):
+    def take(cls, X: NDArray, y: NDArray, rows: NDArray) -> Self:
         """Copy the given rows of two arrays."""
         return cls(torch.from_numpy(X[rows]), torch.from_numpy(y[rows]))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return get_len(self.y)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: Any) -> tuple[Any, Any]:
         return _rows_of(self.X, row), _rows_of(self.y, row)
 
-    def __getitems__(self, rows):
+    def __getitems__(self, rows: ArrayLike) -> tuple[Any, Any]:
         return self[torch.as_tensor(rows)]
 
 
@@ -98,7 +100,7 @@ def _rows_of(data, rows):
 
 
 def _collate(batch):
-    # TensorRows hands out whole batches, a tuple; other data sets give a list of rows.
+    # TensorRows gives a whole batch as a tuple, other data sets give a list of rows.
     return batch if isinstance(batch, tuple) else default_collate(batch)
 
 
@@ -107,19 +109,18 @@ def _drops_last(batch_size, n_rows):
     return n_rows > batch_size and n_rows % batch_size == 1
 
 
-def rows_per_step(batch_size, n_rows):
-    """`batch_size`; where it is "auto", a fortieth of the rows, but 16 to 128."""
-    return min(128, max(16, n_rows // 40)) if batch_size == "auto" else batch_size
+def rows_per_step(batch_size: int | str, n_rows: int) -> int:
+    """Return `batch_size`; where it is "auto", a fortieth of the rows, but 16 to 128."""
+    return min(128, max(16, n_rows // 40)) if batch_size == "auto" else int(batch_size)
 
 
-def loader_params(batch_size, n_rows):
-    """Keyword arguments that make a skorch net load :class:`TensorRows`.
+def loader_params(batch_size: int, n_rows: int) -> dict[str, Any]:
+    """Collect the keyword arguments with which a skorch net loads :class:`TensorRows`.
 
     Parameters
     ----------
     batch_size : int
         Rows per training step; validation takes larger ones.
-
     n_rows : int
         Number of training rows.
 
@@ -137,7 +138,7 @@ def loader_params(batch_size, n_rows):
     }
 
 
-def n_batches(batch_size, n_rows):
+def n_batches(batch_size: int, n_rows: int) -> int:
     """Count the training steps of one epoch, with :func:`loader_params`.
 
     Examples
@@ -149,24 +150,23 @@ def n_batches(batch_size, n_rows):
     return -(-n_rows // batch_size) - _drops_last(batch_size, n_rows)
 
 
-def bfloat16_pays(device, training):
+def bfloat16_is_faster(device: torch.device, training: bool) -> bool:
     """Whether convolutions on `device` are faster in bfloat16 than in float32.
 
-    Measured with ResNets on CPUs: with AVX512_BF16, inference gains 1.6 to 4 times
-    from 16 images up and loses nothing for one. Training gains 1.5 to 2 times on an idle
-    machine, but becomes 20 times slower as soon as another process occupies one of the
-    cores (its threads wait for each other by spinning), so there AMX is asked for.
+    Measured with ResNets on CPUs. With AVX512_BF16, inference is 1.6 to 4 times faster
+    from 16 images up, and no slower for one. Training is 1.5 to 2 times faster on an idle
+    machine, but 20 times slower when another process occupies one of the cores, because
+    threads wait for each other by spinning. Training therefore requires AMX.
 
     Parameters
     ----------
     device : torch.device
-
     training : bool
         Training, or inference.
 
     Returns
     -------
-    pays : bool
+    faster : bool
         For CUDA, whether the compute capability is 8 or more.
     """
     if device.type == "cuda":
@@ -181,34 +181,37 @@ def _cpu_supports(feature):
     return getattr(torch.cpu, f"_is_{feature}_supported", bool)()
 
 
-def as_numpy(X):
-    """Turn a tensor, on whatever device, into an array; leave the rest as it is."""
+def as_numpy(X: Any) -> Any:
+    """Turn a tensor, on any device, into an array; leave the rest as it is."""
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         X = (X.float() if X.is_floating_point() else X).numpy()
     return X
 
 
-def as_tensor(X):
+def as_tensor(X: NDArray) -> torch.Tensor:
     """Turn an array into a tensor, without a copy if torch allows that."""
     # It does not for memory maps, which are read-only, nor for reversed views.
     return torch.from_numpy(np.require(X, requirements=["C", "W"]))
 
 
 @contextmanager
-def seeded(seed, device):
+def torch_seed(seed: int | None, device: torch.device | None = None) -> Iterator[None]:
     """Seed torch inside the block and restore its generators afterwards.
 
     Parameters
     ----------
-    seed : int
-
-    device : torch.device
-        Where the block computes.
+    seed : int or None
+        None does nothing.
+    device : torch.device, default=None
+        Where the block computes. None: it may be any device.
     """
-    # torch.manual_seed seeds all CUDA devices, so all of them are restored, but
-    # one that nobody uses shall not be started just to read its state.
-    in_use = device.type == "cuda" or torch.cuda.is_initialized()
+    if seed is None:
+        yield
+        return
+    # torch.manual_seed seeds all CUDA devices, so all of them are restored. But CUDA
+    # should not be started just to read a state that the block does not use.
+    in_use = device is None or device.type == "cuda" or torch.cuda.is_initialized()
     with torch.random.fork_rng(range(torch.cuda.device_count()) if in_use else []):
         torch.manual_seed(seed)
         yield

@@ -1,0 +1,1 @@
+"""The estimator: fit members, tune the policy, walk."""

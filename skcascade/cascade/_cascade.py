@@ -1,0 +1,416 @@
+"""The estimator: split, fit members, measure costs, tune the policy."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from ..costs import BaseCostModel
+from ..evidence._reject import resolve_reject_label
+from ..members._adapters import adapt, as_estimator
+from ..policies import BaseExitPolicy, ConfidenceThreshold
+from ..tuning._fit_policy import check_weight
+from ..tuning._operating_point import OperatingPoint
+from ..tuning._tuning import Tuning, get_tuning
+from ..utils._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _BaseComposition,
+    _fit_context,
+)
+from ._fitted import FittedCascade
+from ._fitting import Data, MemberFitter, fit_and_record
+from ._splits import split_rows
+from ._validation import (
+    Inputs,
+    are_recorded_members,
+    check_costs,
+    check_data,
+    check_members,
+    check_reject,
+    input_tags,
+    may_reject,
+    route_metadata,
+    seeded_policy,
+)
+
+__all__ = ["CascadeClassifier"]
+
+
+class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, BaseEstimator):
+    """Cheap members first, expensive ones only where they are needed.
+
+    Every sample goes through the stages in order and exits at the first whose answer is
+    good enough. A policy that was tuned on held-out data decides. One parameter trades
+    accuracy for cost: `alpha`, `max_accuracy_drop` or `max_cost`.
+
+    Parameters
+    ----------
+    members : list of (str, estimator), default=None
+        From the cheapest to the most expensive: scikit-learn classifiers with
+        `predict_proba`, skorch nets, `torch.nn.Module` (instances or classes). None: three
+        torch nets of growing size, MLPs for tables, CIFAR-style ResNets for images
+        (n_samples, channels, height, width).
+    policy : BaseExitPolicy, default=None
+        When to exit. None: :class:`~skcascade.policies.ConfidenceThreshold`.
+    cost : BaseCostModel or array-like of shape (n_stages,), default=None
+        Cost of each stage. None: :class:`~skcascade.costs.MacsCost` where every member can
+        be counted, else one unit per stage, with a warning.
+    loss : callable, default=None
+        `loss(y, proba)` takes codes (n_samples,) and probabilities (n_samples, n_classes)
+        and gives the loss of each sample. None: 0/1. Accuracy means 1 - mean loss.
+    alpha : float, default=None
+        Cost weight: the cost of one full run of the last stage, in units of accuracy. At
+        most one of `alpha`, `max_accuracy_drop` and `max_cost` may be given; none means
+        `max_accuracy_drop=0`.
+    max_accuracy_drop : float in [0, 1), default=None
+        Largest acceptable drop below the reference stage, the most accurate stage alone.
+    max_cost : float, default=None
+        Largest acceptable mean cost, as a share of running the last stage alone.
+    reject_cost : float in [0, 1), default=None
+        Allow rejecting samples, at a last stage that costs nothing: this is the loss of a
+        rejected sample, where an error has loss 1. A sample is rejected if its best answer is
+        more likely to be wrong than that. None: no sample is rejected, unless `max_error` is
+        given.
+    max_error : float in (0, 1), default=None
+        Largest acceptable error rate among the samples that are not rejected: `reject_cost`
+        is the largest that keeps to it on held-out rows, at any operating point.
+    reject_label : int, float or str, default=None
+        What `predict` returns for rejected samples. None: -1 for numbers, "reject" for
+        strings.
+    confidence_level : float in (0, 1), default=None
+        Certify the bound: over the draw of the held-out rows, the true drop (or cost)
+        exceeds it with probability at most 1 - `confidence_level`. Holds for one fit, not
+        for the best of several. Needs a float `cv`, "prefit", or frozen members.
+    cv : float, int, splitter, iterable or "prefit", default=0.2
+        Where the held-out answers come from. A float: one stratified hold-out of that
+        share; members stay as fitted on the rest. An int, splitter or iterable with several
+        folds: answers out of fold; members are then fitted on all rows. "prefit":
+        members are fitted already and every row is held out.
+    memory : str or object with the joblib.Memory interface, default=None
+        Caches fitted members and their held-out answers. Needs an int `random_state`.
+    store_trace : bool, default=True
+        Whether the held-out answers, their labels and the searched candidates are kept. False
+        makes the cascade small, for deployment; the operating point then stays as it is.
+    batch_size : int, default=None
+        Rows handled at once. None keeps the answers of a block near 32 MiB.
+    n_jobs : int, default=None
+        Members fitted in parallel (joblib). Results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the splits, and every member and policy whose own is None.
+    verbose : int, default=0
+        Whether to print which member is being fitted, and how long it took. The logger
+        "skcascade" of the process that fits it gets the same messages.
+
+    Attributes
+    ----------
+    stages_ : Stages
+        The stages of the fitted members.
+    members_ : Bunch
+        Fitted members by name.
+    policy_ : BaseExitPolicy
+        The fitted policy.
+    cost_ : BaseCostModel
+        The fitted cost model.
+    tuning_ : Tuning
+        The held-out evidence and the candidates that operating points are chosen from. Only
+        with `store_trace=True`.
+    trace_ : Trace
+        The answers of every stage for every held-out row, in float32: `n_rows * n_stages *
+        n_classes * 4` bytes. Only with `store_trace=True`.
+    tradeoff_ : TradeoffCurve
+        The cross-fitted curve the operating point was chosen from.
+    tradeoff_index_ : int
+        The point of it that was chosen.
+    stage_names_ : list of str
+        Name of each stage; the last is "reject" where samples may be rejected.
+    reject_cost_ : float or None
+        Loss of a rejected sample.
+    reject_label_ : object
+        Label of rejected samples.
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during `fit`, where X has names.
+
+    See Also
+    --------
+    make_cascade : Names the members by itself.
+    fit_policy : The same choice on recorded outputs.
+
+    Notes
+    -----
+    `fit` reads all parameters. Predictions use only the attributes that end with an underscore,
+    so that a changed parameter takes effect in the next `fit`. `batch_size`, `memory` and
+    `verbose` change no result and are read when they are needed. :meth:`set_operating_point` is
+    the last step of `fit` once more, and reads `confidence_level` too.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from skcascade import CascadeClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(
+    ...     X, y, test_size=0.4, stratify=y, random_state=0
+    ... )
+    >>> members = [
+    ...     ("linear", LogisticRegression(C=0.01, solver="newton-cholesky")),
+    ...     ("neighbors", KNeighborsClassifier(3)),
+    ... ]
+    >>> cascade = CascadeClassifier(members, cv=5, random_state=0).fit(X_train, y_train)
+    >>> round(cascade.members_.neighbors.score(X_test, y_test), 3)
+    0.986
+    >>> round(cascade.score(X_test, y_test), 3)
+    0.983
+    >>> float(cascade.cost_.relative(cascade.predict_cost(X_test)).mean().round(2))
+    0.11
+    """
+
+    _parameter_constraints = {
+        "members": [list, tuple, None],
+        "policy": [BaseExitPolicy, None],
+        "cost": [BaseCostModel, "array-like", None],
+        "loss": [callable, None],
+        "alpha": [Real, None],
+        "max_accuracy_drop": [Real, None],
+        "max_cost": [Real, None],
+        "reject_cost": [Interval(Real, 0, 1, closed="left"), None],
+        "max_error": [Interval(Real, 0, 1, closed="neither"), None],
+        "reject_label": [Real, str, None],
+        "confidence_level": [Real, None],
+        "cv": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"prefit"}),
+            "cv_object",
+        ],
+        "memory": [str, HasMethods(["cache"]), None],
+        "store_trace": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        members: list[tuple[str, Any]] | None = None,
+        *,
+        policy: BaseExitPolicy | None = None,
+        cost: Any = None,
+        loss: Any = None,
+        alpha: float | None = None,
+        max_accuracy_drop: float | None = None,
+        max_cost: float | None = None,
+        reject_cost: float | None = None,
+        max_error: float | None = None,
+        reject_label: Any = None,
+        confidence_level: float | None = None,
+        cv: Any = 0.2,
+        memory: Any = None,
+        store_trace: bool = True,
+        batch_size: int | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.members = members
+        self.policy = policy
+        self.cost = cost
+        self.loss = loss
+        self.alpha = alpha
+        self.max_accuracy_drop = max_accuracy_drop
+        self.max_cost = max_cost
+        self.reject_cost = reject_cost
+        self.max_error = max_error
+        self.reject_label = reject_label
+        self.confidence_level = confidence_level
+        self.cv = cv
+        self.memory = memory
+        self.store_trace = store_trace
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the cascade and, with `deep`, of its members by `name__parameter`.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+
+        Returns
+        -------
+        params : dict
+        """
+        return self._get_params("members", deep=deep)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the cascade, of its members, or whole members by name.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : object
+        """
+        return self._set_params("members", **params)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+        """Fit the members and tune the policy on held-out rows.
+
+        Parameters
+        ----------
+        X : samples
+            Whatever the members take: arrays, data frames, sparse matrices, tensors, lists,
+            dicts of arrays for skorch.
+        y : array-like of shape (n_samples,)
+            Labels.
+        **fit_params : dict
+            Metadata, routed as scikit-learn does. Without routing, `sample_weight`
+            (n_samples,) goes to the members that take it and to the policy.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            Before anything is fitted, if a parameter, a member or the data cannot be used.
+        """
+        rng = check_random_state(self.random_state)
+        policy = seeded_policy(self.policy, self._draw_seed(rng))
+        check_reject(self)
+        target = OperatingPoint.check(
+            self.alpha, self.max_accuracy_drop, self.max_cost, self.confidence_level,
+            tunable=policy.tunable,
+        )  # fmt: skip
+        members = check_members(self, X)
+        X, y, classes, codes, features = check_data(self, X, y)
+        check_costs(self.cost, members.estimators)
+        params, weight = route_metadata(self, members, fit_params)
+        weight = check_weight(weight, codes, self.confidence_level)
+        splits = split_rows(self.cv, y, codes, rng)
+        rows = np.concatenate([test for _, test in splits])
+        weight = None if weight is None else check_weight(weight[rows], codes[rows])
+        adapted = [adapt(member).seeded(self._draw_seed(rng)) for member in members.estimators]
+        context = self._init_callback_context(max_subtasks=None, sequential_subtasks=False)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        memory, data = check_memory(self.memory), Data(X, y, codes, classes)
+        fitter = MemberFitter(
+            members.names, adapted, params, self.loss, self.batch_size, self.n_jobs, self.verbose,
+            memory, context,
+        )  # fmt: skip
+        fitted = fit_and_record(fitter, data, splits, policy, self.cost, target, rng)
+        if may_reject(self):
+            fitted = fitted.with_reject(self.reject_cost or 0.0)
+        tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng)
+        names = fitted.stages.names
+        chosen = self._choose(tuning, target, self.max_error, names, self.store_trace, memory)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        # All that could fail is done: from here on the cascade is another one.
+        for name in ("n_features_in_", "feature_names_in_", "tuning_"):
+            self.__dict__.pop(name, None)
+        self.__dict__.update(features, **chosen)
+        self.stages_, self.cost_, self.classes_ = fitted.stages, fitted.cost, classes
+        self.reject_label_ = resolve_reject_label(classes, self.reject_label)
+        self._inputs = Inputs.of(features, members.some_allow_nan)
+        self._max_error = self.max_error
+        self._recorded = are_recorded_members(self.cv, members.estimators)
+        return self
+
+    def set_operating_point(
+        self,
+        *,
+        alpha: float | None = None,
+        max_accuracy_drop: float | None = None,
+        max_cost: float | None = None,
+    ) -> Self:
+        """Change the operating point on the kept trace. No member is changed or run.
+
+        Parameters
+        ----------
+        alpha, max_accuracy_drop, max_cost : float, default=None
+            As for the cascade, whose parameters they become; none means
+            `max_accuracy_drop=0`.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the operating point cannot be reached, or the cascade was fitted with
+            `store_trace=False`.
+        """
+        check_is_fitted(self)
+        asked = {"alpha": alpha, "max_accuracy_drop": max_accuracy_drop, "max_cost": max_cost}
+        target = OperatingPoint.check(
+            **asked, confidence_level=self.confidence_level, tunable=self.policy_.tunable
+        )
+        tuning = get_tuning(self)
+        names = self.stage_names_
+        self.__dict__.update(self._choose(tuning, target, self._max_error, names, True))
+        return self.set_params(**asked)
+
+    def _choose(self, tuning, target, max_error, names, keep, memory=None):
+        """The attributes that depend on the operating point."""
+        if max_error is None:
+            tuning.search(self.confidence_level is not None, memory)
+        else:
+            tuning = tuning.within_error(max_error, target)
+        policy, search, index = tuning.fit(target, self.confidence_level)
+        chosen = {
+            "policy_": policy,
+            "tradeoff_": search.curve.with_names(names, index),
+            "tradeoff_index_": index,
+            "reject_cost_": tuning.reject_cost,
+            "_exits": tuning.replay(policy),
+            "_loss": tuning.trace.loss,
+        }
+        return {**chosen, "tuning_": tuning} if keep else chosen
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inputs = input_tags([member for _, member in self.members or []])
+        tags.input_tags.sparse = bool(inputs) and all(tag.sparse for tag in inputs)
+        tags.input_tags.allow_nan = bool(inputs) and all(tag.allow_nan for tag in inputs)
+        return tags
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """How metadata is routed to members and policy.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        router = MetadataRouter(owner=self)
+        policy = ConfidenceThreshold() if self.policy is None else self.policy
+        for name, estimator in [*(self.members or []), ("policy", policy)]:
+            mapping = MethodMapping().add(caller="fit", callee="fit")
+            router.add(**{name: as_estimator(estimator)}, method_mapping=mapping)
+        return router
+
+    def _draw_seed(self, rng):
+        """A seed for what is not seeded yet; None where `random_state` is None."""
+        seed = int(rng.randint(2**31 - 1))
+        return None if self.random_state is None else seed

@@ -1,0 +1,319 @@
+"""Recorded evidence: the answer of every stage for every sample."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._losses import RejectLoss, zero_one_loss
+from ._stages import Live, Stages
+from ._top1 import spread_top1
+from ._walk import BLOCK_BYTES
+
+__all__ = ["Trace"]
+
+
+class Trace:
+    """The answer of every stage for every sample.
+
+    A policy is fitted on a trace alone, so models that cannot be run here
+    (remote services, other people's logits) take part through their recorded
+    answers. It is stored as float32: `n_samples * n_stages * n_classes * 4` bytes,
+    in memory and pickled.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_samples, n_stages, n_classes)
+        Probability of each class, at each stage.
+    classes : array-like of shape (n_classes,), default=None
+        Labels of the columns. None means that `y` holds codes
+        0 to `n_classes` - 1.
+    loss : callable or array-like of shape (n_samples, n_stages), default=None
+        Loss of an answer. A callable `loss(y, proba)` takes codes
+        (n_samples,) and probabilities (n_samples, n_classes) of one stage and
+        returns one number per sample. None is the 0/1 loss.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n_samples, n_stages, n_classes), float32
+        The recorded probabilities.
+    n_samples, n_stages, n_classes : int
+        Its shape.
+    has_reject : bool
+        Whether samples that exit at the last stage are rejected.
+
+    Raises
+    ------
+    ValueError
+        If `proba` is not three-dimensional, is empty, or holds NaN or infinity.
+
+    See Also
+    --------
+    walk : Send the samples of a trace through a policy.
+    fit_policy : Fit a policy on a trace.
+
+    Examples
+    --------
+    >>> from skcascade import Trace
+    >>> trace = Trace([[[0.9, 0.1], [0.8, 0.2]], [[0.6, 0.4], [0.1, 0.9]]])
+    >>> trace
+    Trace(n_samples=2, n_stages=2, n_classes=2)
+    >>> trace.losses([0, 1]).mean(axis=0)
+    array([0.5, 0. ])
+    """
+
+    def __init__(
+        self,
+        proba: ArrayLike,
+        classes: ArrayLike | None = None,
+        loss: Callable | ArrayLike | None = None,
+    ) -> None:
+        proba = np.asarray(proba, dtype=np.float32)
+        if proba.ndim != 3 or 0 in proba.shape:
+            raise ValueError(
+                "`proba` must have the shape (n_samples, n_stages, n_classes), none of"
+                f" them 0, got {proba.shape}."
+            )
+        for rows in _blocks(proba):
+            if not np.isfinite(proba[rows]).all():
+                raise ValueError("`proba` contains NaN or infinity.")
+        self.proba = proba
+        self.has_reject = False
+        self.classes = None if classes is None else np.asarray(classes)
+        if self.classes is not None and len(self.classes) != proba.shape[2]:
+            raise ValueError(
+                f"`classes` must label the {proba.shape[2]} columns of `proba`, got"
+                f" {len(self.classes)} labels."
+            )
+        self.loss = loss if loss is None or callable(loss) else np.asarray(loss, float)
+        if isinstance(self.loss, np.ndarray) and self.loss.shape != proba.shape[:2]:
+            raise ValueError(
+                "`loss` given as an array must have the shape (n_samples, n_stages) ="
+                f" {proba.shape[:2]}, got {self.loss.shape}."
+            )
+
+    @classmethod
+    def record(
+        cls,
+        stages: Stages,
+        X: Any,
+        *,
+        classes: ArrayLike | None = None,
+        loss: Callable | ArrayLike | None = None,
+        batch_size: int | None = None,
+    ) -> Trace:
+        """Run every stage on every row of `X`.
+
+        Parameters
+        ----------
+        stages : Stages
+        X : indexable of length n_samples
+        classes, loss
+            As for the class itself.
+        batch_size : int, default=None
+            Rows given to a member at once. None keeps the answers near 32 MiB.
+
+        """
+        live = Live(stages, X)
+        shape = live.n_samples, live.n_stages, live.n_classes
+        proba = np.empty(shape, dtype=np.float32)
+        for rows in _blocks(proba, batch_size, live.block_rows):
+            block = live.block(rows.start, min(rows.stop, shape[0]))
+            all_rows = np.arange(block.n_samples)
+            for stage in range(shape[1]):
+                proba[rows, stage] = block.observe(stage, all_rows)
+        trace = cls(proba, classes, loss)
+        trace.has_reject = stages.has_reject
+        return trace
+
+    @classmethod
+    def from_top1(cls, pred: ArrayLike, confidence: ArrayLike, n_classes: int) -> Trace:
+        """Trace of models that give only the predicted class and a confidence.
+
+        The rest of the probability is spread evenly over the other classes. Confidences
+        below 1.01 / `n_classes` are squeezed linearly: [0, 1.01 / `n_classes`] becomes
+        [1.005 / `n_classes`, 1.01 / `n_classes`]. So every answer stays the most likely
+        class, and the order of confidences stays.
+
+        Parameters
+        ----------
+        pred : array-like of int, shape (n_samples, n_stages)
+            Code of the predicted class, 0 to `n_classes` - 1.
+        confidence : array-like of shape (n_samples, n_stages)
+            Probability of that class, in [0, 1].
+        n_classes : int
+            Number of classes; one more than you know of where a service may answer
+            something else.
+
+        Returns
+        -------
+        trace : Trace
+
+        Examples
+        --------
+        >>> from skcascade import Trace
+        >>> Trace.from_top1([[2, 0]], [[0.7, 0.4]], n_classes=4).proba.round(2)
+        array([[[0.1, 0.1, 0.7, 0.1],
+                [0.4, 0.2, 0.2, 0.2]]], dtype=float32)
+        """
+        return cls(spread_top1(pred, confidence, n_classes))
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return self.proba.shape[0]
+
+    @property
+    def n_stages(self) -> int:
+        """Number of stages."""
+        return self.proba.shape[1]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self.proba.shape[2]
+
+    def block(self, start: int, stop: int) -> Trace:
+        """The trace of rows `start` to `stop`: a view, nothing is copied."""
+        return self.rows(slice(start, stop))
+
+    def rows(self, index: Any) -> Trace:
+        """The trace of the rows `index` (slice, mask or integers) selects."""
+        part = object.__new__(Trace)
+        vars(part).update(vars(self), proba=self.proba[index])
+        if isinstance(self.loss, np.ndarray):
+            part.loss = self.loss[index]
+        return part
+
+    def select_stages(self, stages: Any) -> Trace:
+        """The trace of some stages, none of which rejects, in any order."""
+        part = self.rows(slice(None))
+        part.proba, part.has_reject = self.proba[:, stages], False
+        if isinstance(self.loss, np.ndarray):
+            part.loss = self.loss[:, stages]
+        return part
+
+    def with_reject(self, reject_cost: float) -> Trace:
+        """The trace with a last stage at which samples are rejected.
+
+        Its probabilities are all 0, it costs nothing to reach, and every sample that exits
+        there has the loss `reject_cost`. If there is such a stage already, its loss changes.
+
+        Parameters
+        ----------
+        reject_cost : float in [0, 1)
+            Loss of a rejected sample; an error has loss 1.
+
+        Returns
+        -------
+        trace : Trace
+
+        Examples
+        --------
+        >>> from skcascade import Trace, fit_policy, walk
+        >>> from skcascade.policies import ConfidenceThreshold
+        >>> sure, unsure = [0.9, 0.1], [0.6, 0.4]
+        >>> answers = [[sure, sure]] * 60 + [[unsure, sure]] * 20 + [[unsure, unsure]] * 20
+        >>> trace = Trace(answers)
+        >>> y = [0] * 80 + [0, 1] * 10
+        >>> policy = fit_policy(
+        ...     ConfidenceThreshold(), trace.with_reject(0.2), y, cost=[1, 10], alpha=0.01
+        ... )
+        >>> walk(trace.with_reject(0.2), policy).exit.tolist().count(2)
+        20
+        """
+        if not 0 <= reject_cost < 1:
+            raise ValueError(f"`reject_cost` must lie in [0, 1), got {reject_cost!r}.")
+        trace = self.rows(slice(None))
+        if not self.has_reject:
+            zeros = np.zeros((self.n_samples, 1, self.n_classes), dtype=np.float32)
+            trace.proba = np.concatenate([self.proba, zeros], axis=1)
+            trace.has_reject = True
+        if isinstance(self.loss, np.ndarray):
+            reject = np.full(self.n_samples, float(reject_cost))
+            trace.loss = np.column_stack([self.loss[:, : trace.n_stages - 1], reject])
+        else:
+            loss = self.loss or zero_one_loss
+            trace.loss = RejectLoss(getattr(loss, "answer_loss", loss), reject_cost)
+        return trace
+
+    def observe(self, stage: int, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Probabilities of `stage` for `rows`, of shape (n_rows, n_classes)."""
+        return self.proba[rows, stage]
+
+    def call(self, source: int | None, stage: int, X: Any) -> NoReturn:
+        """Recorded answers cannot be run, so their cost cannot be measured."""
+        raise ValueError(
+            "`cost` must be fitted, or a list of costs such as [1.0, 4.0, 20.0]: the members of a"
+            " recorded trace cannot be run."
+        )
+
+    def codes(self, y: ArrayLike) -> NDArray[np.intp]:
+        """`y` as codes 0 to `n_classes` - 1, checked.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another length than the trace or a label without a column.
+        """
+        y = np.asarray(y)
+        if y.shape != (self.n_samples,):
+            raise ValueError(
+                f"`y` must have the shape (n_samples,) = ({self.n_samples},), got {y.shape}."
+            )
+        labels = np.arange(self.n_classes) if self.classes is None else self.classes
+        order = np.argsort(labels)
+        codes = order[np.searchsorted(labels, y, sorter=order).clip(max=len(order) - 1)]
+        unknown = labels[codes] != y
+        if np.any(unknown):
+            raise ValueError(
+                f"`y` contains labels without a column in the trace:"
+                f" {np.unique(y[unknown])[:5].tolist()}."
+            )
+        return codes
+
+    def losses(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Loss of every stage on every sample.
+
+        Parameters
+        ----------
+        y : array-like of int, shape (n_samples,)
+            True codes.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples, n_stages), float64
+
+        Raises
+        ------
+        ValueError
+            If `loss` is a callable that does not return one number per sample.
+        """
+        if isinstance(self.loss, np.ndarray):
+            return self.loss
+        loss = zero_one_loss if self.loss is None else self.loss
+        y = np.asarray(y)
+        losses = np.empty(self.proba.shape[:2])
+        for stage in range(self.n_stages):
+            values = np.asarray(loss(y, self.proba[:, stage]))
+            if values.shape != (self.n_samples,):
+                raise ValueError(
+                    "`loss` must return one number per sample, an array of shape"
+                    f" {(self.n_samples,)}, got {values.shape}."
+                )
+            losses[:, stage] = values
+        return losses
+
+    def __repr__(self) -> str:
+        return "Trace(n_samples={}, n_stages={}, n_classes={})".format(*self.proba.shape)
+
+
+def _blocks(proba, batch_size=None, at_most=sys.maxsize):
+    """Slices that cut the rows of `proba` into blocks of bounded size."""
+    n = len(proba)
+    size = batch_size or min(at_most, max(1, BLOCK_BYTES // max(1, proba[:1].nbytes)))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -1,0 +1,1 @@
+"""Watching a deployed cascade for drift."""

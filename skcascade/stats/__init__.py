@@ -1,0 +1,1 @@
+"""Plain statistics: nothing here knows what a cascade is."""

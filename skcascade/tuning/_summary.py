@@ -1,0 +1,65 @@
+"""A fitted cascade in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..evidence._walk import stages_in_use
+from ._curve import TradeoffCurve
+
+__all__ = ["summarize"]
+
+
+def summarize(
+    names: Sequence[str],
+    policy: Any,
+    curve: TradeoffCurve,
+    index: int,
+    exits: TradeoffCurve | None = None,
+) -> str:
+    """Table of the stages at point `index` of `curve`, and the verdict.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the stages.
+    policy : BaseExitPolicy
+        Fitted.
+    curve : TradeoffCurve
+    index : int
+    exits : TradeoffCurve, default=None
+        One point with the exit rates to show; None: those of the point of `curve`.
+
+    Returns
+    -------
+    text : str
+    """
+    in_use = stages_in_use(policy, len(names))
+    rates, right = curve.exit_rates[index], curve.exit_accuracy[index]
+    if exits is not None:
+        rates, right = exits.exit_rates[0], exits.exit_accuracy[0]
+    width = max(7, *map(len, names))
+    lines = [f"{'stage':<{width}}  accuracy     cost  exits here  accuracy of exits"]
+    for k, name in enumerate(names):
+        row = f"{name:<{width}}  {curve.stage_accuracy[k]:8.4f}  {curve.stage_cost[k]:7.4f}"
+        row += f"  {rates[k]:10.1%}" if k in in_use else f"  {'not used':>10}"
+        row += f"  {right[k]:17.4f}" if k in in_use and rates[k] > 0 else ""
+        lines.append(row)
+    total = f"{'cascade':<{width}}  {curve.accuracy[index]:8.4f}  {curve.relative_cost[index]:7.4f}"
+    return "\n".join([*lines, total, verdict(names, curve, index, rates)])
+
+
+def verdict(names, curve, index, rates):
+    """Whether the cascade is better than its reference stage."""
+    reference = curve.reference
+    name, accuracy = names[reference], curve.stage_accuracy[reference]
+    k = int(np.argmax(rates))
+    if rates[k] > 1 - 1e-12:
+        return f"One stage alone is as good: {names[k]!r} serves this operating point best."
+    cost, alone = curve.relative_cost[index], curve.stage_cost[reference]
+    ratio = f"{cost / alone:.0%} of the cost of" if alone > 0 else "more expensive than"
+    change = curve.accuracy[index] - accuracy
+    return f"Worth a cascade: {ratio} {name!r} alone, accuracy {change:+.4f}, on held-out rows."

@@ -1,0 +1,212 @@
+"""The choice of the operating point: one piece of code for all policies.
+
+Every operating point is an argmin over one curve, that of the candidates (`_search`); with a
+confidence level, the best of those that are certified (`_risk_control`).
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from pickle import PicklingError
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from ..evidence._trace import Trace
+from ..utils._digest import digest
+from ..utils._warn import warn
+from ..utils._weights import row_weights
+from ._build_curve import build_curve, measure_outcome
+from ._curve import TradeoffCurve
+from ._operating_point import OperatingPoint
+from ._risk_control import certify
+from ._search import Search, compute_outcome
+
+__all__ = ["Tuning", "get_tuning"]
+
+#: Losses of a rejected sample that are tried for a given error rate; at 0 all are rejected.
+REJECT_COSTS = np.r_[np.geomspace(0.6, 0.002, 32), 0.0]
+
+
+def _search(key, tuning, certified):
+    return Search.run(
+        tuning.policy,
+        tuning.trace,
+        tuning.y,
+        tuning.cost,
+        sample_weight=tuning.sample_weight,
+        certify=certified,
+        random_state=tuning.seed,
+    )
+
+
+class Tuning:
+    """A policy, the evidence it is tuned on, and every operating point of it.
+
+    Parameters
+    ----------
+    policy : BaseExitPolicy
+        Unfitted.
+    trace : Trace
+        Held-out answers.
+    y : ndarray of int, shape (n_samples,)
+        True codes.
+    cost : BaseCostModel
+        Fitted.
+    sample_weight : ndarray of shape (n_samples,), default=None
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    policy, trace, y, cost, sample_weight
+        As given.
+    searches : dict of bool to Search
+        The candidates for certified operating points (True) and for others (False), once
+        they were needed.
+    """
+
+    def __init__(
+        self,
+        policy: Any,
+        trace: Trace,
+        y: NDArray[np.intp],
+        cost: Any,
+        sample_weight: NDArray[np.float64] | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.policy, self.trace, self.y, self.cost = policy, trace, y, cost
+        self.sample_weight = sample_weight
+        self.seed = check_random_state(random_state).randint(2**31 - 1)
+        self.searches: dict[bool, Search] = {}
+
+    @property
+    def reject_cost(self) -> float | None:
+        """Loss of a rejected sample; None where no sample may be rejected."""
+        return getattr(self.trace.loss, "reject_cost", None)
+
+    def fit(
+        self, target: OperatingPoint, confidence_level: float | None = None
+    ) -> tuple[Any, Search, int]:
+        """The policy fitted at `target`, the search it comes from, and its index there."""
+        policies, search, indices = self.fit_all([target], confidence_level)
+        return policies[0], search, indices[0]
+
+    def fit_all(
+        self, targets: list[OperatingPoint], confidence_level: float | None = None
+    ) -> tuple[list[Any], Search, list[int]]:
+        """The same for each of several targets, all from one search."""
+        search = self.search(confidence_level is not None)
+        if confidence_level is not None:
+            test = (confidence_level, self.trace, self.y, self.cost)
+            indices = [certify(search, target, *test) for target in targets]
+        elif self.policy.tunable:
+            indices = [target.choose(search.curve) for target in targets]
+        else:
+            indices = [0] * len(targets)
+        fitted = {i: self._refitted(search, i) for i in set(indices)}
+        return [copy(fitted[i]) for i in indices], search, indices
+
+    def search(self, certified: bool = False, memory: Any = None) -> Search:
+        """Candidates and their curve, searched once; kept in a `joblib.Memory`, if given."""
+        if certified not in self.searches:
+            key = None if memory is None or memory.location is None else self._key()
+            run = _search if key is None else memory.cache(_search, ignore=["tuning"])
+            self.searches[certified] = run(key, self, certified)
+        return self.searches[certified]
+
+    def replay(self, policy: Any) -> TradeoffCurve:
+        """Accuracy, cost and exits of `policy` on all rows of the trace: a curve of one point."""
+        losses, has_reject = self.trace.losses(self.y), self.trace.has_reject
+        weight = row_weights(self.sample_weight, len(self.y))
+        loss, cost, exits = compute_outcome(self.trace, policy, losses, self.cost)
+        point = measure_outcome(loss, cost, exits, weight, self.trace.n_stages)
+        return build_curve([np.nan], [point], losses, self.cost, weight, has_reject=has_reject)
+
+    def within_error(self, max_error: float, target: OperatingPoint) -> Tuning:
+        """The tuning with the largest reject cost that keeps to an error rate at `target`.
+
+        It is found by bisection, as if the error rate rose with the reject cost throughout.
+
+        Parameters
+        ----------
+        max_error : float
+            Of the samples that are not rejected, on the cross-fitted curve.
+        target : OperatingPoint
+
+        Returns
+        -------
+        tuning : Tuning
+
+        Warns
+        -----
+        CascadeWarning
+            If all samples are rejected.
+        """
+        best = None
+        low, high = 0, len(REJECT_COSTS) - 1
+        while low < high:
+            middle = (low + high) // 2
+            tried = self._with_reject_cost(REJECT_COSTS[middle], target)
+            if tried.error > max_error:
+                low = middle + 1
+            else:
+                high, best = middle, tried
+        best = best or self._with_reject_cost(REJECT_COSTS[low], target)
+        if best.share == 0:
+            warn(
+                f"`max_error`={max_error} cannot be kept on the held-out rows, so that all samples"
+                " are rejected. Allow more errors, or add a better member."
+            )
+        return best.tuning
+
+    def _with_reject_cost(self, reject_cost, target):
+        """The tuning with another reject cost, and its errors at `target`."""
+        tuning = copy(self)
+        tuning.trace, tuning.searches = self.trace.with_reject(reject_cost), {}
+        _, search, index = tuning.fit(target)
+        share, accuracy = search.curve.answered_by(range(self.trace.n_stages - 1))
+        error = 1 - accuracy[index] if share[index] > 0 else 0.0
+        return _WithRejectCost(tuning, share[index], error)
+
+    def _key(self):
+        """What a search depends on. Losses stand for the function that gave them.
+
+        None where the policy holds a function without a name, which has no stable hash.
+        """
+        evidence = self.trace.proba, self.trace.losses(self.y), self.y, self.sample_weight
+        state = type(self.policy), vars(self.policy), self.cost.edge_costs_, self.seed
+        try:
+            return digest((evidence, state, self.trace.has_reject), fitted=True)
+        except (PicklingError, AttributeError):
+            return None
+
+    def _refitted(self, search, index):
+        """The candidate at `index`, fitted on all rows if the search had only part of them."""
+        alpha = search.curve.parameter[index]
+        if not search.refit or np.isnan(alpha):
+            return search.policies[index]
+        trace, y, weight = self.trace, self.y, self.sample_weight
+        if weight is not None:
+            rows = np.flatnonzero(weight > 0)
+            trace, y, weight = trace.rows(rows), y[rows], weight[rows]
+        return self.policy.fit_alphas(trace, y, self.cost, [alpha], weight)[0]
+
+
+def get_tuning(cascade: Any) -> Tuning:
+    """The tuning of a fitted cascade; ValueError if `store_trace` was False."""
+    if not hasattr(cascade, "tuning_"):
+        raise ValueError(
+            "The held-out answers were not kept, and this needs them. Fit again with"
+            " store_trace=True, or give other rows where that is possible."
+        )
+    return cascade.tuning_
+
+
+class _WithRejectCost(NamedTuple):
+    """A tuning, the share of the samples that it does not reject, and their error rate."""
+
+    tuning: Tuning
+    share: float
+    error: float
