@@ -19,5 +19,6 @@ BENCHMARKS = {
     "certified": "certified operating points: how often bounds are exceeded, and their cost",
     "drift": "whether the monitor notices JPEG images, and its false alarms",
     "probabilities": "predictions combined over the visited stages, and calibrated members",
+    "faults": "faults of members, policies, costs and losses: tried and survived",
     "early_exit": "a three-exit net from exit to exit against its blocks alone",
 }

@@ -11,8 +11,8 @@ from .tuning._curve import TradeoffCurve, TradeoffPoint
 from .tuning._fit_policy import fit_policy
 from .tuning._sample_size import SampleSize, sample_size
 from .tuning._select_members import MemberSelection, select_members
+from .utils._version import __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "EXIT",
     "CascadeClassifier",
@@ -23,6 +23,7 @@ __all__ = [
     "TradeoffCurve",
     "TradeoffPoint",
     "Walk",
+    "__version__",
     "awalk",
     "fit_policy",
     "make_cascade",

@@ -151,9 +151,10 @@ def check_member(estimator: Any) -> None:
     stages = Stages([("member", member)], classes)
     copy = Stages([("member", pickle.loads(pickle.dumps(member)))], classes)
     for exit in range(member.n_exits):
+        answer, _ = member.step(exit, X, None)  # as it is: the stage itself refuses scores
+        _require((answer >= 0).all(), "probabilities must be 0 or more")
+        _require(np.allclose(answer.sum(axis=1), 1, atol=1e-4), "probabilities must add up to 1")
         proba, _ = stages.step(exit, X)
-        _require((proba >= 0).all(), "probabilities must be 0 or more")
-        _require(np.allclose(proba.sum(axis=1), 1, atol=1e-4), "probabilities must add up to 1")
         _close(proba[:9], stages.step(exit, take(X, slice(9)))[0], "other batch mates")
         _close(proba, copy.step(exit, X)[0], "a pickle")
         for earlier in stages.earlier_exits(exit):

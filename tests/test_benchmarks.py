@@ -146,3 +146,11 @@ def test_one_method(quick):
     (row,) = quick("one_method", cache=False)
     assert 1 <= row["stages in use"] <= 6
     assert 0 < row["CPU s"] <= row["at most"] and row["met"] == "yes"
+
+
+def test_faults(quick):
+    *places, total = quick("faults", cache=False)
+    assert total["tried"] == sum(row["tried"] for row in places) > 200
+    assert total["survived"] == total["tried"], total["failures"]
+    kinds = {row["place"].strip() for row in places}
+    assert {"scikit-learn", "TorchClassifier", "raw net", "cost", "loss", "policy.fit"} <= kinds

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ..costs import BaseCostModel
-from ..evidence._reject import resolve_reject_label
-from ..members._adapters import adapt, as_estimator
+from ..evidence._reject import add_reject_label
+from ..members._adapters import adapt
 from ..policies import BaseExitPolicy, ConfidenceThreshold
 from ..tuning._fit_policy import check_weight
 from ..tuning._operating_point import OperatingPoint
@@ -26,19 +26,25 @@ from ..utils._sklearn import (
     _BaseComposition,
     _fit_context,
 )
+from ._checks import (
+    check_certificate,
+    check_costs,
+    check_loss,
+    check_reject,
+    may_reject,
+    n_stages_before_fit,
+    warn_if_memorized,
+)
 from ._fitted import FittedCascade
 from ._fitting import Data, MemberFitter, fit_and_record
+from ._metadata import build_router, route_metadata
 from ._splits import split_rows
 from ._validation import (
     Inputs,
     are_recorded_members,
-    check_costs,
     check_data,
     check_members,
-    check_reject,
     input_tags,
-    may_reject,
-    route_metadata,
     seeded_policy,
 )
 
@@ -61,8 +67,9 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         (n_samples, channels, height, width).
     policy : BaseExitPolicy, default=None
         When to exit. None: :class:`~skcascade.policies.ConfidenceThreshold`.
-    cost : BaseCostModel or array-like of shape (n_stages,), default=None
-        Cost of each stage. None: :class:`~skcascade.costs.MacsCost` where every member can
+    cost : BaseCostModel, {"macs", "latency"}, array-like or dict, default=None
+        Cost of each stage: a model, its name, numbers of shape (n_stages,), or numbers by the
+        names of the members. None: :class:`~skcascade.costs.MacsCost` where every member can
         be counted, else one unit per stage, with a warning.
     loss : callable, default=None
         `loss(y, proba)` takes codes (n_samples,) and probabilities (n_samples, n_classes)
@@ -134,8 +141,8 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         Name of each stage; the last is "reject" where samples may be rejected.
     reject_cost_ : float or None
         Loss of a rejected sample.
-    reject_label_ : object
-        Label of rejected samples.
+    labels_ : ndarray of shape (n_classes,) or (n_classes + 1,)
+        `classes_`, and the label of rejected samples where samples may be rejected.
     classes_ : ndarray of shape (n_classes,)
         Labels.
     n_features_in_ : int
@@ -182,7 +189,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
     _parameter_constraints = {
         "members": [list, tuple, None],
         "policy": [BaseExitPolicy, None],
-        "cost": [BaseCostModel, "array-like", None],
+        "cost": [BaseCostModel, dict, StrOptions({"macs", "latency"}), "array-like", None],
         "loss": [callable, None],
         "alpha": [Real, None],
         "max_accuracy_drop": [Real, None],
@@ -247,16 +254,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         self.verbose = verbose
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of the cascade and, with `deep`, of its members by `name__parameter`.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-
-        Returns
-        -------
-        params : dict
-        """
+        """Parameters of the cascade and, with `deep`, of its members by `name__parameter`."""
         return self._get_params("members", deep=deep)
 
     def set_params(self, **params: Any) -> Self:
@@ -270,10 +268,12 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         -------
         self : object
         """
+        if self.policy is None and any(name.startswith("policy__") for name in params):
+            params = {"policy": ConfidenceThreshold(), **params}  # what None stands for
         return self._set_params("members", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
         """Fit the members and tune the policy on held-out rows.
 
         Parameters
@@ -283,9 +283,11 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
             dicts of arrays for skorch.
         y : array-like of shape (n_samples,)
             Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, for the policy and for the members that take them; a pipeline gives them
+            to its last step. With metadata routing they go where they are requested.
         **fit_params : dict
-            Metadata, routed as scikit-learn does. Without routing, `sample_weight`
-            (n_samples,) goes to the members that take it and to the policy.
+            Further metadata, routed as scikit-learn does; `groups` go to a group splitter.
 
         Returns
         -------
@@ -305,10 +307,13 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         )  # fmt: skip
         members = check_members(self, X)
         X, y, classes, codes, features = check_data(self, X, y)
-        check_costs(self.cost, members.estimators)
-        params, weight = route_metadata(self, members, fit_params)
-        weight = check_weight(weight, codes, self.confidence_level)
-        splits = split_rows(self.cv, y, codes, rng)
+        labels = add_reject_label(classes, self.reject_label) if may_reject(self) else classes
+        policy.check_params(n_stages_before_fit(members))
+        check_costs(self, members)
+        check_loss(self.loss, len(classes))
+        metadata = route_metadata(self, members, sample_weight, fit_params)
+        weight = check_weight(metadata.weight, codes, self.confidence_level)
+        splits = split_rows(self.cv, y, codes, rng, metadata.split)
         rows = np.concatenate([test for _, test in splits])
         weight = None if weight is None else check_weight(weight[rows], codes[rows])
         adapted = [adapt(member).seeded(self._draw_seed(rng)) for member in members.estimators]
@@ -316,10 +321,11 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         memory, data = check_memory(self.memory), Data(X, y, codes, classes)
         fitter = MemberFitter(
-            members.names, adapted, params, self.loss, self.batch_size, self.n_jobs, self.verbose,
-            memory, context,
+            members.names, adapted, metadata.members, self.loss, self.batch_size, self.n_jobs,
+            self.verbose, memory, context,
         )  # fmt: skip
         fitted = fit_and_record(fitter, data, splits, policy, self.cost, target, rng)
+        warn_if_memorized(self.cv, fitted.trace, codes[rows])
         if may_reject(self):
             fitted = fitted.with_reject(self.reject_cost or 0.0)
         tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng)
@@ -331,7 +337,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
             self.__dict__.pop(name, None)
         self.__dict__.update(features, **chosen)
         self.stages_, self.cost_, self.classes_ = fitted.stages, fitted.cost, classes
-        self.reject_label_ = resolve_reject_label(classes, self.reject_label)
+        self.labels_ = labels
         self._inputs = Inputs.of(features, members.some_allow_nan)
         self._max_error = self.max_error
         self._recorded = are_recorded_members(self.cv, members.estimators)
@@ -368,8 +374,10 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
             **asked, confidence_level=self.confidence_level, tunable=self.policy_.tunable
         )
         tuning = get_tuning(self)
+        weighted, max_error = tuning.sample_weight is not None, self._max_error
+        check_certificate(self, recorded=self._recorded, weighted=weighted, max_error=max_error)
         names = self.stage_names_
-        self.__dict__.update(self._choose(tuning, target, self._max_error, names, True))
+        self.__dict__.update(self._choose(tuning, target, max_error, names, True))
         return self.set_params(**asked)
 
     def _choose(self, tuning, target, max_error, names, keep, memory=None):
@@ -403,12 +411,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         -------
         routing : MetadataRouter
         """
-        router = MetadataRouter(owner=self)
-        policy = ConfidenceThreshold() if self.policy is None else self.policy
-        for name, estimator in [*(self.members or []), ("policy", policy)]:
-            mapping = MethodMapping().add(caller="fit", callee="fit")
-            router.add(**{name: as_estimator(estimator)}, method_mapping=mapping)
-        return router
+        return build_router(self)
 
     def _draw_seed(self, rng):
         """A seed for what is not seeded yet; None where `random_state` is None."""

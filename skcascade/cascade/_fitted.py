@@ -21,6 +21,7 @@ from ..monitoring._monitor import ExitMonitor
 from ..tuning._curve import TradeoffCurve
 from ..tuning._summary import summarize
 from ..tuning._tuning import get_tuning
+from ..utils._version import VersionedPickle
 from ._diagram import cascade_block
 from ._fitting import record
 from ._validation import Inputs, check_samples
@@ -28,14 +29,14 @@ from ._validation import Inputs, check_samples
 __all__ = ["FittedCascade"]
 
 
-class FittedCascade(ClassifierMixin):
+class FittedCascade(VersionedPickle, ClassifierMixin):
     """Predictions of a cascade, and its stages, from what `fit` assigned."""
 
     stages_: Stages
     policy_: Any
     cost_: Any
     classes_: NDArray[Any]
-    reject_label_: Any
+    labels_: NDArray[Any]
     batch_size: int | None
     memory: Any
     tradeoff_: TradeoffCurve
@@ -75,7 +76,7 @@ class FittedCascade(ClassifierMixin):
         """
         route = self._walk(X)
         return route._replace(
-            label=decode_labels(route.proba, self.classes_, self.reject_label_),
+            label=decode_labels(route.proba, self.labels_),
             cost=self.cost_.path_cost(route.visited),
             classes=self.classes_,
             stage_names=self.stage_names_,
@@ -91,9 +92,9 @@ class FittedCascade(ClassifierMixin):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            `reject_label_` where the sample is rejected.
+            The last of `labels_` where the sample is rejected. The type does not depend on X.
         """
-        return decode_labels(self.predict_proba(X), self.classes_, self.reject_label_)
+        return decode_labels(self.predict_proba(X), self.labels_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """Probabilities of the stage at which each sample exits.
@@ -229,9 +230,7 @@ class FittedCascade(ClassifierMixin):
         """
         live, memory = self.evidence(X), check_memory(self.memory)
         proba = record(live.stages, live.X, memory, batch_size=self.batch_size)
-        trace = Trace(proba, self.classes_, self._loss)
-        trace.has_reject = self.stages_.has_reject
-        return trace
+        return Trace(proba, self.classes_, self._loss, has_reject=self.stages_.has_reject)
 
     def summary(self) -> str:
         """Stages, costs and accuracies on held-out rows, and whether a cascade pays.

@@ -18,9 +18,10 @@ from ..evidence._stages import Stages, take
 from ..evidence._trace import Trace
 from ..members._adapters import is_local_net, unwrap_frozen
 from ..tuning._fit_policy import add_free_stage
-from ..utils._digest import digest
+from ..utils._digest import UnkeyableError, digest
 from ..utils._logging import logger, shown
 from ..utils._sklearn import _check_method_params
+from ..utils._warn import warn
 
 __all__ = ["Data", "MemberFitter", "fit_and_record", "record"]
 
@@ -119,9 +120,16 @@ class MemberFitter(NamedTuple):
         """For each fold and member, a key of all its fit depends on; None without a cache."""
         if self.memory.location is None:
             return [[None] * len(self.members) for _ in folds]
-        own = [digest((m.estimator, m.seed, p)) for m, p in zip(self.members, self.params)]
+        own = [self._member_key(*of) for of in zip(self.names, self.members, self.params)]
         rows = [digest((*data.rows(fold), data.classes)) for fold in folds]
         return [[joblib.hash((key, fold)) for key in own] for fold in rows]
+
+    def _member_key(self, name, member, params):
+        """A key of what a member is before it is fitted; ValueError if there is none."""
+        try:
+            return digest((member.estimator, member.seed, params))
+        except UnkeyableError as error:
+            raise ValueError(f"Member {name!r} cannot be cached in `memory`: {error}") from error
 
     def _fit_one(self, data, rows, j, key, n, total):
         """Fit member `j` on `rows`, or fetch it from the cache."""
@@ -135,7 +143,11 @@ class MemberFitter(NamedTuple):
             logger.info("(%d of %d) Fitting %s ...", n + 1, total, name)
             started = time.perf_counter()
             context.call_on_fit_task_begin(estimator=member.estimator)
-            fitted = fit(key, member, *data.rows(rows), params)
+            try:
+                fitted = fit(key, member, *data.rows(rows), params)
+            except Exception as error:
+                error.add_note(f"While fitting member {name!r}.")
+                raise
             context.call_on_fit_task_end(estimator=member.estimator)
             seconds = time.perf_counter() - started
             logger.info("(%d of %d) %s: %.1f s", n + 1, total, name, seconds)
@@ -201,6 +213,7 @@ def fit_and_record(fitter, data, splits, policy, cost, target, rng):
     fitted = fitter.fit(data, [rows for rows, _ in fitting])
     held_out = np.concatenate([test for _, test in splits])
     cost = fit_cost(cost, fitted[-1], take(data.X, held_out[:COST_ROWS]))
+    _warn_of_order(fitted[-1].names, cost.edge_costs_[0])
     policies = [clone(policy) for _ in fitting]
     stages = []
     for own, before, (rows, kept) in zip(policies, fitted, fitting):
@@ -214,6 +227,18 @@ def fit_and_record(fitter, data, splits, policy, cost, target, rng):
     ]
     trace = Trace(answers[0] if len(answers) == 1 else np.concatenate(answers), loss=fitter.loss)
     return Fitted(stages[-1], cost, policies[-1], trace)
+
+
+def _warn_of_order(names, costs):
+    """Warn if a stage costs less than one before it: members go from cheap to expensive."""
+    for k in range(1, len(costs)):
+        most = int(np.argmax(costs[:k]))
+        if costs[k] < costs[most]:
+            warn(
+                f"Stage {names[k]!r} costs {costs[k]:.4g} and comes after {names[most]!r}, which"
+                f" costs {costs[most]:.4g}. Give members from the cheapest to the most expensive."
+            )
+            return
 
 
 def _keep(rows, fraction, codes, rng):

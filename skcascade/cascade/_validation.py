@@ -13,31 +13,30 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Bunch, assert_all_finite, get_tags
-from sklearn.utils.metadata_routing import process_routing
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils import assert_all_finite, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..costs._fixed import FixedCost, check_cost
-from ..evidence._reject import REJECT, resolve_reject_label
+from ..evidence._reject import REJECT, add_reject_label
 from ..evidence._stages import num_rows
-from ..members._adapters import as_estimator, freeze, unwrap_frozen
+from ..members._adapters import as_estimator, freeze, is_module, unwrap_frozen
 from ..members._default import default_members
 from ..policies import ConfidenceThreshold
-from ..utils._sklearn import _check_y, _make_indexable, _raise_for_params, _routing_enabled
+from ..utils._kinds import as_array
+from ..utils._sklearn import _check_y, _make_indexable
+from ..utils._warn import warn
+from ._checks import check_certificate, may_reject
 
 __all__ = [
     "Inputs",
     "Members",
     "are_recorded_members",
-    "check_costs",
     "check_data",
     "check_members",
-    "check_reject",
     "check_samples",
     "input_tags",
-    "may_reject",
-    "route_metadata",
     "seeded_policy",
 ]
 
@@ -85,6 +84,11 @@ def seeded_policy(policy, seed):
 
 def check_data(cascade, X, y):
     """X as rows that can be indexed, y, its classes and codes, and the names of features."""
+    if not isinstance(cascade.memory, str | None) and not hasattr(cascade.memory, "location"):
+        raise ValueError(
+            "`memory` must be a folder (str) or have the interface of joblib.Memory, `cache` and"
+            f" `location`, got {cascade.memory!r:.80}."
+        )
     if cascade.memory is not None and not isinstance(cascade.random_state, Integral):
         raise ValueError(
             "`memory` needs an int `random_state`, so that the cache returns what a fit would"
@@ -96,7 +100,7 @@ def check_data(cascade, X, y):
             " y is None."
         )
     X = _rows_of(X)
-    y = _check_y(np.asarray(y), estimator=cascade)
+    y = _check_y(as_array("y", y), estimator=cascade)
     check_classification_targets(y)
     if num_rows(X) != len(y):
         raise ValueError(
@@ -105,12 +109,8 @@ def check_data(cascade, X, y):
         )
     names = _feature_names(cascade, X)
     classes, codes = np.unique(y, return_inverse=True)
-    label = resolve_reject_label(classes, cascade.reject_label)
-    if may_reject(cascade) and label in classes.tolist():
-        raise ValueError(
-            f"`reject_label`, {label!r}, is a label in `y`. Choose another one for rejected"
-            " samples."
-        )
+    if may_reject(cascade):
+        add_reject_label(classes, cascade.reject_label)
     if len(classes) < 2:
         raise ValueError("`y` holds one class only; a classifier needs at least 2 classes.")
     return X, y, classes, codes, names
@@ -176,56 +176,27 @@ def check_members(cascade, X):
         )
     cascade._validate_names(names)
     prefit = isinstance(cascade.cv, str)
-    estimators = [as_estimator(estimator) for _, estimator in given]
+    given_as = dict(given)
+    estimators = [as_estimator(estimator) for estimator in given_as.values()]
     for name, estimator in zip(names, estimators):
         _check_member(name, estimator, fitted=prefit)
+        if isinstance(X, dict) and is_module(given_as[name]):
+            raise ValueError(
+                f"Member {name!r} is a bare torch module, which takes one array, and `X` is a dict."
+                " Wrap it in a skorch NeuralNetClassifier, which hands dicts to `forward`."
+            )
+        _warn_of_own_threshold(name, estimator)
     if prefit:
         estimators = [freeze(estimator) for estimator in estimators]
-    recorded = are_recorded_members(cascade.cv, estimators)
-    if cascade.confidence_level is not None and not recorded:
-        raise ValueError(
-            "`confidence_level` needs held-out answers of the very members that are deployed:"
-            f" a float `cv`, 'prefit' or FrozenEstimator members, got cv={cascade.cv!r}."
-        )
+    check_certificate(cascade, recorded=are_recorded_members(cascade.cv, estimators))
     allow_nan = [tags.allow_nan for tags in input_tags(estimators)]
     return Members(names, estimators, any(allow_nan) and not all(allow_nan))
-
-
-def may_reject(cascade):
-    """Whether samples may be rejected."""
-    return not (cascade.reject_cost is None and cascade.max_error is None)
-
-
-def check_reject(cascade):
-    """ValueError if parameters about rejected samples contradict others."""
-    if cascade.max_error is None:
-        return
-    if cascade.reject_cost is not None:
-        raise ValueError(
-            "At most one of `reject_cost` and `max_error` may be given: `max_error` chooses"
-            " `reject_cost`. Set the other to None."
-        )
-    if cascade.confidence_level is not None:
-        raise ValueError(
-            "`confidence_level` certifies `max_accuracy_drop` or `max_cost`, not `max_error`. Drop"
-            " one of them, or give `reject_cost`."
-        )
 
 
 def are_recorded_members(cv, estimators):
     """Whether held-out answers are those of the very members that are deployed."""
     frozen = all(isinstance(estimator, FrozenEstimator) for estimator in estimators)
     return frozen or isinstance(cv, float | str)
-
-
-def check_costs(cost, estimators):
-    """ValueError if given costs do not fit, as far as this is known before anything is fitted."""
-    several_exits = any(
-        hasattr(estimator, "step") and getattr(estimator, "n_exits", None) != 1
-        for estimator in estimators
-    )
-    if cost is not None and not several_exits and isinstance(check_cost(cost), FixedCost):
-        clone(check_cost(cost)).fit(len(estimators))
 
 
 def _check_member(name, estimator, fitted):
@@ -249,22 +220,19 @@ def _check_member(name, estimator, fitted):
             ) from error
 
 
+def _warn_of_own_threshold(name, estimator):
+    """Warn if a member predicts by another rule than the most likely class."""
+    inner = unwrap_frozen(estimator)
+    while isinstance(inner, Pipeline):
+        inner = unwrap_frozen(inner.steps[-1][1])
+    if isinstance(inner, FixedThresholdClassifier | TunedThresholdClassifierCV):
+        warn(
+            f"Member {name!r} has a decision threshold of its own, which the cascade does not use:"
+            " a cascade predicts the most likely class. Give it the estimator inside, and tune the"
+            " threshold around the cascade: TunedThresholdClassifierCV(cascade)."
+        )
+
+
 def input_tags(members):
     """The input tags of each of `members`."""
     return [get_tags(as_estimator(member)).input_tags for member in members]
-
-
-def route_metadata(cascade, members, fit_params):
-    """Metadata for `fit` of each member, and the weights for the policy."""
-    if _routing_enabled():
-        routed = process_routing(cascade, "fit", **fit_params)
-        nothing = Bunch(fit={})  # default members are not routed to
-        params = [routed.get(name, nothing).fit for name in members.names]
-        return params, routed["policy"].fit.get("sample_weight")
-    others = {name: value for name, value in fit_params.items() if name != "sample_weight"}
-    _raise_for_params(others, cascade, "fit")
-    params = [
-        fit_params if has_fit_parameter(estimator, "sample_weight") else {}
-        for estimator in members.estimators
-    ]
-    return params, fit_params.get("sample_weight")

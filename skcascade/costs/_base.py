@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..evidence._stages import Call, Stages
+from ..utils._kinds import as_array, as_floats
 
 __all__ = ["BaseCostModel", "check_edge_costs"]
 
@@ -101,7 +102,16 @@ class BaseCostModel(BaseEstimator):
             In `unit`.
         """
         check_is_fitted(self, "edge_costs_")
-        visited = np.asarray(visited)
+        visited = as_array("visited", visited)
+        if visited.ndim != 2 or visited.shape[1] != len(self.edge_costs_):
+            raise ValueError(
+                "`visited` must have the shape (n_samples, n_stages) = (n_samples,"
+                f" {len(self.edge_costs_)}), got {visited.shape}."
+            )
+        if visited.dtype.kind != "b":  # integers would select rows by their numbers
+            if not np.isin(visited, [0, 1]).all():
+                raise ValueError(f"`visited` must be bool, got {visited.dtype}.")
+            visited = visited.astype(bool)
         cost = np.zeros(len(visited))
         came_from = np.zeros(len(visited), dtype=np.intp)
         for k in range(visited.shape[1]):
@@ -126,7 +136,7 @@ class BaseCostModel(BaseEstimator):
         """
         check_is_fitted(self, "edge_costs_")
         alone = self.edge_costs_[0]
-        return cost / alone[np.flatnonzero(alone)[-1]]
+        return as_floats("cost", cost) / alone[np.flatnonzero(alone)[-1]]
 
 
 def check_edge_costs(edges: NDArray) -> NDArray:

@@ -1,5 +1,7 @@
 """Costs given by the user."""
 
+from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -7,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from ..evidence._stages import Stages
 from ..evidence._trace import Trace
+from ..utils._kinds import as_floats, check_kind
 from ._base import BaseCostModel, check_edge_costs
 
-__all__ = ["FixedCost", "check_cost"]
+__all__ = ["FixedCost"]
 
 
 class FixedCost(BaseCostModel):
@@ -17,8 +20,8 @@ class FixedCost(BaseCostModel):
 
     Parameters
     ----------
-    costs : array-like of shape (n_stages,) or (n_stages, n_stages)
-        Cost per sample of each stage; or of each edge, as in
+    costs : array-like of shape (n_stages,) or (n_stages, n_stages), or dict
+        Cost per sample of each stage, also by the names of the stages; or of each edge, as in
         :attr:`~BaseCostModel.edge_costs_`, for stages that share computation.
     unit : str, default="units"
         What they are counted in.
@@ -41,7 +44,7 @@ class FixedCost(BaseCostModel):
     array([ 1., 20., 60.])
     """
 
-    def __init__(self, costs: ArrayLike, unit: str = "units") -> None:
+    def __init__(self, costs: ArrayLike | Mapping[str, float], unit: str = "units") -> None:
         self.costs = costs
         self.unit = unit
 
@@ -59,7 +62,11 @@ class FixedCost(BaseCostModel):
         self : object
         """
         n: Any = getattr(stages, "n_stages", stages)
-        costs = np.asarray(self.costs, dtype=float)
+        costs = self.costs
+        if isinstance(costs, Mapping):
+            costs = _in_order(costs, getattr(stages, "names", None))
+        check_kind("stages", n, Integral, "stages, a trace or their number")
+        costs = as_floats("cost", costs)
         if costs.shape not in ((n,), (n, n)):
             raise ValueError(
                 f"`cost` must give one cost for each of the {n} stages, or a matrix of"
@@ -69,6 +76,14 @@ class FixedCost(BaseCostModel):
         return self
 
 
-def check_cost(cost: BaseCostModel | ArrayLike) -> BaseCostModel:
-    """Make a cost model of what a user may give: a model, or a sequence of costs."""
-    return cost if isinstance(cost, BaseCostModel) else FixedCost(cost)
+def _in_order(costs, names):
+    """Costs by name, in the order of the stages; ValueError if names are missing or unknown."""
+    if names is None:
+        raise ValueError("`cost` by name needs named stages; give a list of costs here.")
+    missing, unknown = sorted(set(names) - set(costs)), sorted(set(costs) - set(names))
+    if missing or unknown:
+        raise ValueError(
+            f"`cost` must give a cost for each of the stages {list(names)}, but lacks {missing} and"
+            f" has {unknown} too."
+        )
+    return [costs[name] for name in names]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from numbers import Integral
 from time import perf_counter
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import lsq_linear
 
 from ..evidence._stages import Call, Stages, num_rows, take
+from ..utils._kinds import as_array, as_list, check_kind
 from ._base import BaseCostModel
 
 __all__ = ["LatencyCost", "fit_affine"]
@@ -133,9 +135,11 @@ class LatencyCost(BaseCostModel):
 
     def _check_parameters(self):
         for name in ("batch_size", "n_repeats"):
+            check_kind(name, getattr(self, name), Integral, "an integer")
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be 1 or more, got {getattr(self, name)}.")
-        if len(set(self.sizes)) < 2 or min(self.sizes) < 1:
+        sizes = as_array("sizes", as_list("sizes", self.sizes))
+        if sizes.dtype.kind not in "iu" or len(np.unique(sizes)) < 2 or sizes.min() < 1:
             raise ValueError(
                 "`sizes` must hold two or more different numbers of rows, each 1 or more,"
                 f" got {self.sizes!r}."

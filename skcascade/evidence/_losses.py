@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["RejectLoss", "zero_one_loss"]
+from ..utils._kinds import as_floats
+
+__all__ = ["RejectLoss", "given_losses", "stage_losses", "zero_one_loss"]
 
 
 def zero_one_loss(y: NDArray[np.intp], proba: NDArray[Any]) -> NDArray[np.float64]:
@@ -38,3 +40,32 @@ class RejectLoss:
         if answered.any():
             losses[answered] = self.answer_loss(y[answered], proba[answered])
         return losses
+
+
+def given_losses(loss: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Losses given as an array (n_samples, n_stages), checked."""
+    losses = as_floats("loss", loss)
+    if losses.shape != shape:
+        raise ValueError(
+            "`loss` given as an array must have the shape (n_samples, n_stages) ="
+            f" {shape}, got {losses.shape}."
+        )
+    if not np.isfinite(losses).all():
+        raise ValueError("`loss` must hold finite numbers, got NaN or infinity.")
+    return losses
+
+
+def stage_losses(loss: Callable, y: NDArray[np.intp], proba: NDArray[Any]) -> NDArray[np.float64]:
+    """Losses (n_samples, n_stages) of probabilities (n_samples, n_stages, n_classes), checked."""
+    losses = np.empty(proba.shape[:2])
+    for stage in range(proba.shape[1]):
+        values = np.asarray(loss(y, proba[:, stage]))
+        if values.shape != (len(proba),):
+            raise ValueError(
+                "`loss` must return one number per sample, an array of shape"
+                f" {(len(proba),)}, got {values.shape}."
+            )
+        losses[:, stage] = values
+    if not np.isfinite(losses).all():
+        raise ValueError("`loss` must return finite numbers, got NaN or infinity.")
+    return losses

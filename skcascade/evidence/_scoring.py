@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring
 
-from ._reject import decode_labels
+from ._reject import add_reject_label, decode_labels
 
 __all__ = ["MeanLoss", "RecordedAnswers", "ScorerMetric", "bootstrap_interval"]
 
@@ -14,15 +14,14 @@ class RecordedAnswers(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    classes : ndarray of shape (n_classes,)
-        Labels of the columns.
-    reject_label : int, float, str or None, default=None
-        Label of samples whose probabilities are all 0.
+    labels : ndarray of shape (n_classes,) or (n_classes + 1,)
+        Labels of the columns, and that of samples whose probabilities are all 0, if there are any.
+    n_classes : int
     """
 
-    def __init__(self, classes, reject_label=None):
-        self.classes = classes
-        self.reject_label = reject_label
+    def __init__(self, labels, n_classes):
+        self.labels = labels
+        self.n_classes = n_classes
 
     def fit(self, X, y=None):
         """Nothing to fit."""
@@ -31,7 +30,7 @@ class RecordedAnswers(ClassifierMixin, BaseEstimator):
     @property
     def classes_(self):
         """Labels of the columns."""
-        return self.classes
+        return self.labels[: self.n_classes]
 
     def predict_proba(self, X):
         """The samples themselves."""
@@ -39,7 +38,7 @@ class RecordedAnswers(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most likely label of each sample."""
-        return decode_labels(X, self.classes, self.reject_label)
+        return decode_labels(X, self.labels)
 
     def __sklearn_is_fitted__(self):
         return True
@@ -80,9 +79,11 @@ def _distinct(*columns):
 class ScorerMetric:
     """The score of a scikit-learn scorer on the recorded answers."""
 
-    def __init__(self, scoring, trace, y, weight, reject_label):
+    def __init__(self, scoring, trace, y, weight, labels=None):
         classes = np.arange(trace.n_classes) if trace.classes is None else trace.classes
-        self.answers = RecordedAnswers(classes, reject_label)
+        if labels is None:
+            labels = add_reject_label(classes) if trace.has_reject else classes
+        self.answers = RecordedAnswers(labels, trace.n_classes)
         self.scorer = check_scoring(self.answers, scoring=scoring)
         self.trace, self.y, self.weight = trace, classes[y], weight
         self.equal = np.ptp(weight) == 0

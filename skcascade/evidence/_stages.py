@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..utils._sklearn import _num_samples, _safe_indexing
+from ._probabilities import are_probabilities, explain
 
 __all__ = ["CachedState", "Call", "Live", "Stages"]
 
@@ -124,7 +124,7 @@ class Stages:
         Raises
         ------
         ValueError
-            If the member answers NaN, infinity or the wrong shape.
+            If the member's answers are no probabilities, or have the wrong shape.
         """
         name, member, exit = self._exits[stage]
         proba, state = member.step(exit, X, cached)
@@ -135,19 +135,25 @@ class Stages:
                 f"Member {name!r} answered probabilities of shape {proba.shape}, expected"
                 f" {shape}: one row a sample, one column a class."
             )
-        # A sum is finite if its terms are, unless it overflows.
-        wide = None if proba.itemsize > 2 else np.float64  # float16 cannot add up many rows
-        total = np.add.reduce(proba, axis=None, dtype=wide)
-        if not (math.isfinite(total) or np.isfinite(proba).all()):
-            raise ValueError(
-                f"Member {name!r} answered NaN or infinity as a probability. Look at its"
-                " input, or at its training if it is a net."
-            )
+        if not are_probabilities(proba) and not getattr(member, "rejects", False):
+            self._check(name, proba)
         if columns is None:
             return proba, state
         aligned = np.zeros((len(proba), self.n_classes), dtype=proba.dtype)
         aligned[:, columns] = proba
         return aligned, state
+
+    def _check(self, name, proba):
+        """ValueError if the answers of a member are no probabilities."""
+        found = explain(proba)
+        if found is not None:
+            raise ValueError(
+                f"Member {name!r} answered {found} instead of probabilities from 0 to 1 that add"
+                " up to 1. Logits and log-probabilities are the usual cause: a skorch net on logits"
+                " needs criterion=torch.nn.CrossEntropyLoss or predict_nonlinearity; other"
+                " classifiers must return probabilities from `predict_proba`. NaN comes from bad"
+                " input, or from training that diverged."
+            )
 
     def earlier_exits(self, stage: int) -> range:
         """Earlier stages of the same member, the nearest first."""
@@ -275,7 +281,11 @@ def num_rows(X: Any) -> int:
     """Number of samples in `X`; a dict holds one array per input of a net."""
     if isinstance(X, np.ndarray) and X.ndim:
         return len(X)
-    return num_rows(next(iter(X.values()))) if isinstance(X, dict) else _num_samples(X)
+    if not isinstance(X, dict):
+        return _num_samples(X)
+    if not X:
+        raise ValueError("`X` is an empty dict: it must hold one array per input of a net.")
+    return num_rows(next(iter(X.values())))
 
 
 def take(X: Any, index: Any) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._losses import RejectLoss, zero_one_loss
+from ..utils._kinds import as_array, check_kind
+from ._losses import RejectLoss, given_losses, stage_losses, zero_one_loss
+from ._probabilities import explain
 from ._stages import Live, Stages
-from ._top1 import spread_top1
+from ._top1 import check_classes, encode, spread_top1
 from ._walk import BLOCK_BYTES
 
 __all__ = ["Trace"]
@@ -36,6 +39,8 @@ class Trace:
         Loss of an answer. A callable `loss(y, proba)` takes codes
         (n_samples,) and probabilities (n_samples, n_classes) of one stage and
         returns one number per sample. None is the 0/1 loss.
+    has_reject : bool, default=False
+        Whether samples that exit at the last stage are rejected; its rows are zeros.
 
     Attributes
     ----------
@@ -49,7 +54,8 @@ class Trace:
     Raises
     ------
     ValueError
-        If `proba` is not three-dimensional, is empty, or holds NaN or infinity.
+        If `proba` is not three-dimensional, is empty, or holds no probabilities, or `loss` is
+        not finite.
 
     See Also
     --------
@@ -71,30 +77,29 @@ class Trace:
         proba: ArrayLike,
         classes: ArrayLike | None = None,
         loss: Callable | ArrayLike | None = None,
+        *,
+        has_reject: bool = False,
     ) -> None:
-        proba = np.asarray(proba, dtype=np.float32)
+        given = as_array("proba", proba)
+        with np.errstate(over="ignore"):  # infinity is found below
+            proba = np.asarray(given, dtype=np.float32) if given.dtype.kind in "fiu" else given
         if proba.ndim != 3 or 0 in proba.shape:
             raise ValueError(
                 "`proba` must have the shape (n_samples, n_stages, n_classes), none of"
                 f" them 0, got {proba.shape}."
             )
+        answering = proba[:, : proba.shape[1] - has_reject]  # the reject stage holds zeros
         for rows in _blocks(proba):
-            if not np.isfinite(proba[rows]).all():
-                raise ValueError("`proba` contains NaN or infinity.")
+            if (found := explain(answering[rows])) is not None:
+                raise ValueError(
+                    f"`proba` holds {found} instead of probabilities from 0 to 1 that add up to 1"
+                    " over the classes. Apply a softmax to logits, or the exponential to"
+                    " log-probabilities; divide rounded rows by their sums."
+                )
         self.proba = proba
-        self.has_reject = False
-        self.classes = None if classes is None else np.asarray(classes)
-        if self.classes is not None and len(self.classes) != proba.shape[2]:
-            raise ValueError(
-                f"`classes` must label the {proba.shape[2]} columns of `proba`, got"
-                f" {len(self.classes)} labels."
-            )
-        self.loss = loss if loss is None or callable(loss) else np.asarray(loss, float)
-        if isinstance(self.loss, np.ndarray) and self.loss.shape != proba.shape[:2]:
-            raise ValueError(
-                "`loss` given as an array must have the shape (n_samples, n_stages) ="
-                f" {proba.shape[:2]}, got {self.loss.shape}."
-            )
+        self.has_reject = has_reject
+        self.classes = None if classes is None else check_classes(classes, proba.shape[2])
+        self.loss = loss if loss is None or callable(loss) else given_losses(loss, proba.shape[:2])
 
     @classmethod
     def record(
@@ -126,12 +131,17 @@ class Trace:
             all_rows = np.arange(block.n_samples)
             for stage in range(shape[1]):
                 proba[rows, stage] = block.observe(stage, all_rows)
-        trace = cls(proba, classes, loss)
-        trace.has_reject = stages.has_reject
-        return trace
+        return cls(proba, classes, loss, has_reject=stages.has_reject)
 
     @classmethod
-    def from_top1(cls, pred: ArrayLike, confidence: ArrayLike, n_classes: int) -> Trace:
+    def from_top1(
+        cls,
+        pred: ArrayLike,
+        confidence: ArrayLike,
+        n_classes: int | None = None,
+        *,
+        classes: ArrayLike | None = None,
+    ) -> Trace:
         """Trace of models that give only the predicted class and a confidence.
 
         The rest of the probability is spread evenly over the other classes. Confidences
@@ -141,13 +151,16 @@ class Trace:
 
         Parameters
         ----------
-        pred : array-like of int, shape (n_samples, n_stages)
-            Code of the predicted class, 0 to `n_classes` - 1.
+        pred : array-like of shape (n_samples, n_stages)
+            The predicted class: its code, 0 to `n_classes` - 1, or its label where `classes`
+            are given.
         confidence : array-like of shape (n_samples, n_stages)
             Probability of that class, in [0, 1].
-        n_classes : int
+        n_classes : int, default=None
             Number of classes; one more than you know of where a service may answer
-            something else.
+            something else. None: as many as `classes`.
+        classes : array-like of shape (n_classes,), default=None
+            Labels of the classes, if `pred` holds labels.
 
         Returns
         -------
@@ -160,7 +173,11 @@ class Trace:
         array([[[0.1, 0.1, 0.7, 0.1],
                 [0.4, 0.2, 0.2, 0.2]]], dtype=float32)
         """
-        return cls(spread_top1(pred, confidence, n_classes))
+        if classes is not None:
+            check_kind("n_classes", n_classes, Integral | None, "an integer or None")
+            classes = check_classes(classes, n_classes)
+            pred, n_classes = encode(pred, classes, "pred"), len(classes)
+        return cls(spread_top1(pred, confidence, n_classes), classes)
 
     @property
     def n_samples(self) -> int:
@@ -226,6 +243,7 @@ class Trace:
         >>> walk(trace.with_reject(0.2), policy).exit.tolist().count(2)
         20
         """
+        check_kind("reject_cost", reject_cost, Real, "a number")
         if not 0 <= reject_cost < 1:
             raise ValueError(f"`reject_cost` must lie in [0, 1), got {reject_cost!r}.")
         trace = self.rows(slice(None))
@@ -260,21 +278,12 @@ class Trace:
         ValueError
             If `y` has another length than the trace or a label without a column.
         """
-        y = np.asarray(y)
+        y = as_array("y", y)
         if y.shape != (self.n_samples,):
             raise ValueError(
                 f"`y` must have the shape (n_samples,) = ({self.n_samples},), got {y.shape}."
             )
-        labels = np.arange(self.n_classes) if self.classes is None else self.classes
-        order = np.argsort(labels)
-        codes = order[np.searchsorted(labels, y, sorter=order).clip(max=len(order) - 1)]
-        unknown = labels[codes] != y
-        if np.any(unknown):
-            raise ValueError(
-                f"`y` contains labels without a column in the trace:"
-                f" {np.unique(y[unknown])[:5].tolist()}."
-            )
-        return codes
+        return encode(y, np.arange(self.n_classes) if self.classes is None else self.classes, "y")
 
     def losses(self, y: ArrayLike) -> NDArray[np.float64]:
         """Loss of every stage on every sample.
@@ -295,18 +304,7 @@ class Trace:
         """
         if isinstance(self.loss, np.ndarray):
             return self.loss
-        loss = zero_one_loss if self.loss is None else self.loss
-        y = np.asarray(y)
-        losses = np.empty(self.proba.shape[:2])
-        for stage in range(self.n_stages):
-            values = np.asarray(loss(y, self.proba[:, stage]))
-            if values.shape != (self.n_samples,):
-                raise ValueError(
-                    "`loss` must return one number per sample, an array of shape"
-                    f" {(self.n_samples,)}, got {values.shape}."
-                )
-            losses[:, stage] = values
-        return losses
+        return stage_losses(self.loss or zero_one_loss, np.asarray(y), self.proba)
 
     def __repr__(self) -> str:
         return "Trace(n_samples={}, n_stages={}, n_classes={})".format(*self.proba.shape)

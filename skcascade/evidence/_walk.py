@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils._kinds import check_evidence, check_kind
 from ._outcome import Walk
 
 __all__ = ["EXIT", "awalk", "stages_in_use", "steps", "walk"]
@@ -68,27 +70,36 @@ def walk(evidence: Any, policy: Any, *, batch_size: int | None = None) -> Walk:
     >>> walk(trace, Sure()).exit
     array([0, 1])
     """
-    n, n_stages, n_classes = evidence.n_samples, evidence.n_stages, evidence.n_classes
-    if batch_size is None:
-        batch_size = max(1, BLOCK_BYTES // (4 * n_stages * n_classes))
-        batch_size = min(batch_size, getattr(evidence, "block_rows", batch_size))
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be 1 or more, or None, got {batch_size!r}.")
-    if n <= batch_size:
+    check_evidence("evidence", evidence)
+    _check_policy(policy)
+    n = evidence.n_samples
+    if batch_size is not None:
+        check_kind("batch_size", batch_size, Integral, "an integer or None")
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be 1 or more, or None, got {batch_size!r}.")
+    size: int = n if n == 1 else batch_size or _block_size(evidence)
+    if n <= size:
         return _walk_block(evidence.block(0, n), policy)
+    n_stages, n_classes = evidence.n_stages, evidence.n_classes
     proba = np.empty((n, n_classes), dtype=np.float32)
     exits = np.empty(n, dtype=np.intp)
     visited = np.empty((n, n_stages), dtype=bool)
-    for start in range(0, n, batch_size):
-        stop = min(start + batch_size, n)
+    for start in range(0, n, size):
+        stop = min(start + size, n)
         part = _walk_block(evidence.block(start, stop), policy)
         proba[start:stop], exits[start:stop], visited[start:stop] = part[:3]
     return Walk(proba, exits, visited)
 
 
+def _block_size(evidence):
+    """Rows whose evidence, and the states that members cache for them, fit in memory."""
+    size = max(1, BLOCK_BYTES // (4 * evidence.n_stages * evidence.n_classes))
+    return min(size, getattr(evidence, "block_rows", size))
+
+
 def _walk_block(evidence, policy):
     """`walk` over rows whose evidence fits in memory."""
-    walking = steps(policy, evidence.n_samples, evidence.n_stages, evidence.n_classes)
+    walking = _steps(policy, evidence.n_samples, evidence.n_stages, evidence.n_classes)
     stage, rows = next(walking)
     try:
         while True:
@@ -140,6 +151,7 @@ async def awalk(
     >>> asyncio.run(awalk(observe, policy, n_samples=3, n_stages=2, n_classes=2)).exit
     array([1, 1, 1])
     """
+    check_kind("observe", observe, Callable, "an async function")
     walking = steps(policy, n_samples, n_stages, n_classes)
     stage, rows = next(walking)
     try:
@@ -192,13 +204,30 @@ def steps(
     >>> walking.send([[0.9, 0.1], [0.6, 0.4]])
     (1, array([1]))
     """
+    _check_policy(policy)
+    shape = ("n_samples", n_samples, 0), ("n_stages", n_stages, 1), ("n_classes", n_classes, 1)
+    for name, value, least in shape:
+        check_kind(name, value, Integral, "an integer")
+        if value < least:
+            raise ValueError(f"`{name}` must be {least} or more, got {value}.")
+    return _steps(policy, n_samples, n_stages, n_classes)
+
+
+def _check_policy(policy):
+    """TypeError if `policy` cannot route."""
+    if not hasattr(policy, "route"):
+        raise TypeError(f"`policy` must be a fitted exit policy, got {policy!r:.80}.")
+
+
+def _steps(policy, n_samples, n_stages, n_classes):
+    """`steps`, of checked arguments."""
     in_use = stages_in_use(policy, n_stages)
     first, last = in_use[0], in_use[-1]
     rows = np.arange(n_samples)
     proba = _checked((yield first, rows), first, rows, n_classes)
-    exits = np.empty(n_samples, dtype=np.intp)
+    exits = np.empty(len(rows), dtype=np.intp)
     exits.fill(first)
-    visited = np.zeros((n_samples, n_stages), dtype=bool)
+    visited = np.zeros((len(rows), n_stages), dtype=bool)
     visited[:, first] = True
     if first == last:
         return Walk(proba, exits, visited)
@@ -207,7 +236,7 @@ def steps(
     seen = proba[:, np.newaxis]
     if first > 0:
         seen = _with_room(seen, first, first + 1)
-    waiting: dict[int, Any] = {}  # stage -> the rows that are to visit it, sorted
+    waiting = {}  # stage -> the rows that are to visit it, sorted
     _send_on(waiting, policy, first, rows, seen, in_use)
     if waiting:
         proba = proba.copy()

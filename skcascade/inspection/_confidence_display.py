@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..evidence._walk import stages_in_use, walk
-from ._drawing import COLORS, FAINT, legend_above
+from ..utils._kinds import as_list, check_kind
+from ._drawing import COLORS, FAINT, check_axes, legend_above
 from ._evidence import get_evidence
 
 __all__ = ["ConfidenceDisplay", "StageConfidence"]
@@ -105,9 +107,14 @@ class ConfidenceDisplay:
     """
 
     def __init__(self, stages: Sequence[StageConfidence]) -> None:
-        if not len(stages):
+        self.stages = as_list("stages", stages)
+        if not self.stages:
             raise ValueError("`stages` is empty: all samples are rejected.")
-        self.stages = list(stages)
+        for stage in self.stages:
+            check_kind("stages", stage, StageConfidence, "a list of StageConfidence")
+
+    def __repr__(self) -> str:
+        return f"ConfidenceDisplay(stages={[stage.name for stage in self.stages]})"
 
     @classmethod
     def from_estimator(
@@ -145,6 +152,7 @@ class ConfidenceDisplay:
             If only one of `X` and `y` is given, or none and the cascade was fitted with
             store_trace=False; if `n_bins` is below 1, or `ax` holds the wrong number of axes.
         """
+        check_kind("n_bins", n_bins, Integral, "an integer")
         if n_bins < 1:
             raise ValueError(f"`n_bins` must be 1 or more, got {n_bins!r}.")
         seen, policy = get_evidence(cascade, X, y), cascade.policy_
@@ -197,6 +205,7 @@ class ConfidenceDisplay:
             ax = np.ravel(np.asarray(ax, dtype=object))
             if len(ax) != n:
                 raise ValueError(f"`ax` must hold {n} axes, one for each stage, got {len(ax)}.")
+            check_axes(*ax)
             return ax
         columns = min(n, N_COLUMNS)
         rows = -(-n // columns)

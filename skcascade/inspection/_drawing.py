@@ -13,6 +13,7 @@ __all__ = [
     "COLORS",
     "FAINT",
     "STYLES",
+    "check_axes",
     "label_points",
     "legend_above",
     "new_axes",
@@ -51,7 +52,15 @@ def new_axes(ax: Any = None, figsize: tuple[float, float] = (6, 4)) -> Any:
 
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    check_axes(ax)
     return ax
+
+
+def check_axes(*axes: Any) -> None:
+    """TypeError for anything but matplotlib Axes."""
+    for ax in axes:
+        if not (hasattr(ax, "figure") and hasattr(ax, "imshow")):
+            raise TypeError(f"`ax` must be matplotlib Axes, got {ax!r:.80}.")
 
 
 def widen(ax: Any) -> None:

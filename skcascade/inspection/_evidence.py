@@ -8,8 +8,15 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..tuning._tuning import Tuning, get_tuning
+from ..utils._kinds import check_fitted_cascade
 
-__all__ = ["check_pair", "get_evidence"]
+__all__ = ["check_cascade", "check_pair", "get_evidence"]
+
+
+def check_cascade(cascade: Any) -> None:
+    """TypeError for anything but a cascade, NotFittedError for one that is not fitted."""
+    check_fitted_cascade("cascade", cascade)
+    check_is_fitted(cascade)
 
 
 def check_pair(X: Any, y: Any) -> None:
@@ -44,7 +51,7 @@ def get_evidence(cascade: Any, X: Any = None, y: ArrayLike | None = None) -> Tun
         If only one of the two is given, or none and the cascade was fitted with
         store_trace=False.
     """
-    check_is_fitted(cascade)
+    check_cascade(cascade)
     check_pair(X, y)
     if X is not None:
         trace = cascade.record(X)

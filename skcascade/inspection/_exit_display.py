@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..evidence._walk import stages_in_use, walk
+from ..utils._kinds import as_floats, as_indices, as_list
 from ..utils._weights import row_weights
 from ._drawing import COLORS, FAINT, legend_above, new_axes
 from ._evidence import get_evidence
@@ -78,14 +79,16 @@ class ExitDisplay:
         in_use: Sequence[int] | None = None,
         stage_names: Sequence[str] | None = None,
     ) -> None:
-        self.exit_rates = np.asarray(exit_rates, dtype=float)
-        self.exit_accuracy = np.asarray(exit_accuracy, dtype=float)
-        self.stage_accuracy = np.asarray(stage_accuracy, dtype=float)
+        self.exit_rates = _column("exit_rates", exit_rates)
+        self.exit_accuracy = _column("exit_accuracy", exit_accuracy)
+        self.stage_accuracy = _column("stage_accuracy", stage_accuracy)
         n_stages = len(self.exit_rates)
         exit_cost = np.full(n_stages, np.nan) if exit_cost is None else exit_cost
-        self.exit_cost = np.asarray(exit_cost, dtype=float)
-        self.in_use = list(range(n_stages) if in_use is None else in_use)
-        self.stage_names = list(map(str, range(n_stages) if stage_names is None else stage_names))
+        self.exit_cost = _column("exit_cost", exit_cost)
+        in_use = range(n_stages) if in_use is None else in_use
+        self.in_use = as_indices("in_use", in_use, n_stages)
+        names = range(n_stages) if stage_names is None else as_list("stage_names", stage_names)
+        self.stage_names = list(map(str, names))
         arrays: dict[str, Any] = {
             "exit_accuracy": self.exit_accuracy,
             "stage_accuracy": self.stage_accuracy,
@@ -98,6 +101,10 @@ class ExitDisplay:
                     f"`{name}` must have one entry for each of the {n_stages} stages of"
                     f" `exit_rates`, got {len(values)}."
                 )
+
+    def __repr__(self) -> str:
+        rates = dict(zip(self.stage_names, self.exit_rates.round(3).tolist()))
+        return f"ExitDisplay(exit_rates={rates})"
 
     @classmethod
     def from_estimator(
@@ -202,3 +209,11 @@ class ExitDisplay:
         """Name of a stage, and the mean cost of the samples that exit there."""
         cost = self.exit_cost[k]
         return self.stage_names[k] + (f"\ncost {cost:.3g}" if np.isfinite(cost) else "")
+
+
+def _column(name, values):
+    """Numbers (n_stages,)."""
+    values = as_floats(name, values)
+    if values.ndim != 1:
+        raise ValueError(f"`{name}` must have the shape (n_stages,), got {values.shape}.")
+    return values

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from ..evidence._reject import REJECT
 from ..evidence._stages import num_rows, take
 from ..evidence._walk import stages_in_use
-from ._drawing import COLORS
+from ..utils._kinds import (
+    as_array,
+    as_floats,
+    as_list,
+    check_kind,
+)
+from ._drawing import COLORS, check_axes
+from ._evidence import check_cascade
 
 __all__ = ["plot_exit_examples"]
 
@@ -81,7 +88,8 @@ def plot_exit_examples(
     >>> plot_exit_examples(cascade, X, y=y, images=digits.images, random_state=0).shape
     (2, 6)
     """
-    check_is_fitted(cascade)
+    check_cascade(cascade)
+    check_kind("n_examples", n_examples, Integral, "an integer")
     if n_examples < 1:
         raise ValueError(f"`n_examples` must be 1 or more, got {n_examples!r}.")
     names = _class_names(cascade, class_names)
@@ -92,6 +100,7 @@ def plot_exit_examples(
                 f"`{name}` must have one entry for each of the {num_rows(X)} samples of `X`,"
                 f" got {num_rows(values)}."
             )
+    labels = None if y is None else _check_labels(y)
     _pictures(take(shown, [0]))  # fails early
     route = cascade.walk(X)
     stages = stages_in_use(cascade.policy_, route.visited.shape[1])
@@ -108,8 +117,8 @@ def plot_exit_examples(
         answers = np.where(proba.any(axis=1), proba.argmax(axis=1), -1)
         for panel, k, picture in zip(panels, answers, pictures[start:]):
             _show(panel, picture, names[k])
-        if y is not None:
-            for panel, k, truth in zip(panels, answers, np.asarray(y)[rows]):
+        if labels is not None:
+            for panel, k, truth in zip(panels, answers, labels[rows]):
                 _mark(panel, k, truth, cascade.classes_, names)
         start += len(rows)
         _blank(panels[len(rows) :])
@@ -120,13 +129,22 @@ def plot_exit_examples(
 
 def _class_names(cascade, class_names):
     """Names of the classes, and one more at -1 for rejected samples."""
-    names = np.asarray(cascade.classes_ if class_names is None else class_names).astype(str)
-    if len(names) != len(cascade.classes_):
+    given = cascade.classes_ if class_names is None else class_names
+    names = as_array("class_names", as_list("class_names", given)).astype(str)
+    if names.ndim != 1 or len(names) != len(cascade.classes_):
         raise ValueError(
             f"`class_names` must name the {len(cascade.classes_)} classes of the cascade, got"
             f" {len(names)} names."
         )
     return np.append(names, REJECT)
+
+
+def _check_labels(y):
+    """True labels (n_samples,)."""
+    labels = as_array("y", y)
+    if labels.ndim != 1:
+        raise ValueError(f"`y` must have the shape (n_samples,), got {labels.shape}.")
+    return labels
 
 
 def _title(name, share):
@@ -149,12 +167,13 @@ def _grid(ax, n_rows, n_columns):
         raise ValueError(
             f"`ax` must hold {n_rows} x {n_columns} axes, one for each image, got {len(ax)}."
         )
+    check_axes(*ax)
     return ax.reshape(n_rows, n_columns)
 
 
 def _pictures(images):
     """Gray (n, height, width) or color images (n, height, width, 3), from 0 to 1."""
-    images = np.asarray(images, dtype=float)
+    images = as_floats("images", images)
     if images.ndim == 4 and images.shape[1] in (1, 3):
         images = np.moveaxis(images, 1, 3)
     in_color = images.ndim == 4 and images.shape[3] in (1, 3)

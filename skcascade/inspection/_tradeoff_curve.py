@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..tuning._build_curve import build_curve, measure_outcome
 from ..tuning._curve import TradeoffCurve
 from ..tuning._fit_policy import check_weight
 from ..tuning._operating_point import OperatingPoint
+from ..utils._kinds import check_kind
 from ..utils._weights import row_weights
 from ._tradeoff_inputs import ScoredRows, inputs_from_cascade, inputs_from_trace
 
@@ -119,18 +121,20 @@ def tradeoff_curve(
     0.018
     """
     rng = check_random_state(random_state)
-    if by not in OperatingPoint._fields:
+    if not isinstance(by, str) or by not in OperatingPoint._fields:
         raise ValueError(f"`by` must be one of {list(OperatingPoint._fields)}, got {by!r}.")
+    check_kind("n_bootstrap", n_bootstrap, Integral, "an integer")
+    check_kind("band_level", band_level, Real, "a number")
+    if n_bootstrap < 0:
+        raise ValueError(f"`n_bootstrap` must be 0 or more, got {n_bootstrap}.")
+    if not 0 < band_level < 1:
+        raise ValueError(f"`band_level` must lie in (0, 1), got {band_level!r}.")
     if isinstance(cascade_or_trace, Trace):
         inputs = inputs_from_trace(cascade_or_trace, X, y, policy, cost)
         cv = N_FOLDS if cv is None else cv
     else:
         inputs = inputs_from_cascade(cascade_or_trace, X, y, policy, cost)
     weight = row_weights(check_weight(sample_weight, inputs.y), len(inputs.y))
-    if n_bootstrap < 0:
-        raise ValueError(f"`n_bootstrap` must be 0 or more, got {n_bootstrap}.")
-    if not 0 < band_level < 1:
-        raise ValueError(f"`band_level` must lie in (0, 1), got {band_level!r}.")
     targets = inputs.targets(by, points)
     scored = ScoredRows(inputs, weight, scoring, *inputs.parts(targets, weight, cv, rng))
     n_stages = inputs.trace.n_stages

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from ..tuning._curve import TradeoffCurve
+from ..utils._kinds import as_list
 from ._drawing import COLORS, FAINT, STYLES, label_points, new_axes, outline, widen
-from ._evidence import check_pair
+from ._evidence import check_cascade, check_pair
 from ._tradeoff_curve import tradeoff_curve
 
 __all__ = ["TradeoffDisplay"]
@@ -76,7 +76,7 @@ class TradeoffDisplay:
     >>> from skcascade import make_cascade
     >>> from skcascade.inspection import TradeoffDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> cascade = make_cascade(GaussianNB(), LogisticRegression(max_iter=5000), random_state=0)
+    >>> cascade = make_cascade(LogisticRegression(max_iter=5000), GaussianNB(), random_state=0)
     >>> display = TradeoffDisplay.from_estimator(cascade.fit(X, y))
     >>> round(float(display.stages_.get_offsets()[-1, 0]), 2)
     1.0
@@ -86,7 +86,7 @@ class TradeoffDisplay:
         if isinstance(curves, Mapping):
             names = list(curves) if names is None else names
             curves = list(curves.values())
-        curves = [curves] if isinstance(curves, TradeoffCurve) else list(curves)
+        curves = [curves] if isinstance(curves, TradeoffCurve) else as_list("curves", curves)
         if not curves or not all(isinstance(curve, TradeoffCurve) for curve in curves):
             raise ValueError(
                 "`curves` must be one or more TradeoffCurve, such as `tradeoff_curve` returns,"
@@ -95,6 +95,7 @@ class TradeoffDisplay:
         if names is None:
             names = [f"cascade {i}" for i in range(1, len(curves) + 1)]
             names = names if len(curves) > 1 else ["cascade"]
+        names = as_list("names", names)
         if len(names) != len(curves):
             raise ValueError(f"`names` must name {len(curves)} curves, got {len(names)} names.")
         metrics = sorted({curve.metric for curve in curves})
@@ -104,6 +105,9 @@ class TradeoffDisplay:
             )
         self.curves = curves
         self.names = list(map(str, names))
+
+    def __repr__(self) -> str:
+        return f"TradeoffDisplay({self.names})"
 
     @classmethod
     def from_estimator(
@@ -160,7 +164,7 @@ class TradeoffDisplay:
             If only one of `X` and `y` is given, or none of them and a parameter that needs
             them.
         """
-        check_is_fitted(cascade)
+        check_cascade(cascade)
         check_pair(X, y)
         names = None if name is None else [name]
         if X is not None and y is not None:
@@ -169,13 +173,9 @@ class TradeoffDisplay:
                 n_bootstrap=n_bootstrap, random_state=random_state,
             )  # fmt: skip
             return cls(curve, names=names).plot(ax=ax, xscale=xscale, **kwargs)
-        changed = {
-            "by": by != "alpha",
-            "points": np.ndim(points) > 0 or points != 30,
-            "cv": cv is not None,
-            "scoring": scoring is not None,
-            "n_bootstrap": n_bootstrap != 0,
-        }
+        changed = {"by": by != "alpha", "points": np.ndim(points) > 0 or points != 30}
+        given = {"cv": cv, "scoring": scoring, "n_bootstrap": n_bootstrap or None}
+        changed |= {key: value is not None for key, value in given.items()}
         if any(changed.values()):
             unused = ", ".join(f"`{key}`" for key, was in changed.items() if was)
             raise ValueError(
@@ -225,8 +225,8 @@ class TradeoffDisplay:
         """
         ax = new_axes(ax)
         self.ax_, self.figure_ = ax, ax.figure
-        drawn = [self._curve(i, kwargs) for i in range(len(self.curves))]
-        self.lines_, self.bands_ = map(list, zip(*drawn))
+        drawn = zip(*[self._curve(i, kwargs) for i in range(len(self.curves))])
+        self.lines_, self.bands_ = map(list, drawn)
         self.line_ = self.lines_[0]
         self.chosen_ = [self._ring(curve) for curve in self.curves]
         self.stages_, self.random_mixture_, self.oracle_ = self._landmarks(
@@ -312,8 +312,5 @@ class TradeoffDisplay:
 
 def _same_stages(one, other):
     """Whether two curves have the same stages on the same rows."""
-    if one.stage_cost.shape != other.stage_cost.shape:
-        return False
-    return np.allclose(one.stage_cost, other.stage_cost) and np.allclose(
-        one.stage_accuracy, other.stage_accuracy
-    )
+    pairs = (one.stage_cost, other.stage_cost), (one.stage_accuracy, other.stage_accuracy)
+    return all(a.shape == b.shape and np.allclose(a, b) for a, b in pairs)

@@ -18,6 +18,7 @@ from ..tuning._build_curve import oracle_exits, reference_stage
 from ..tuning._fit_policy import fitted_cost
 from ..tuning._operating_point import OperatingPoint
 from ..tuning._tuning import Tuning, get_tuning
+from ..utils._kinds import as_floats, check_fitted_cascade, check_kind
 
 __all__ = ["Inputs", "ScoredRows", "inputs_from_cascade", "inputs_from_trace"]
 
@@ -42,8 +43,8 @@ class Inputs(NamedTuple):
         Tunes the policy without these rows.
     deployed : BaseExitPolicy or None
         The policy in use.
-    reject_label : int, float, str or None
-        Of rejected samples.
+    labels : ndarray or None
+        Labels of the classes and of rejected samples; None: those of the trace.
     """
 
     trace: Trace
@@ -54,7 +55,7 @@ class Inputs(NamedTuple):
     confidence_level: float | None = None
     tuning: Tuning | None = None
     deployed: BaseExitPolicy | None = None
-    reject_label: Any = None
+    labels: Any = None
 
     def targets(self, by, points):
         """The operating points, checked."""
@@ -62,7 +63,7 @@ class Inputs(NamedTuple):
             if points < 1:
                 raise ValueError(f"`points` must be 1 or more, got {points}.")
             points = self._spread(by, points)
-        points = np.asarray(points, dtype=float)
+        points = as_floats("points", points)
         if points.ndim != 1 or not points.size:
             raise ValueError(
                 "`points` must be a number of points or a sequence of operating points, got an"
@@ -106,6 +107,7 @@ def inputs_from_trace(trace, X, y, policy, cost):
     if X is not None:
         raise ValueError("`X` must be None for a trace, which holds the answers already.")
     policy = ConfidenceThreshold() if policy is None else policy
+    check_kind("policy", policy, BaseExitPolicy, "an exit policy")
     policy.check_params()
     if cost is None:
         raise ValueError(
@@ -118,6 +120,7 @@ def inputs_from_trace(trace, X, y, policy, cost):
 
 def inputs_from_cascade(cascade, X, y, policy, cost):
     """The inputs for a fitted cascade and other rows."""
+    check_fitted_cascade("cascade_or_trace", cascade)
     check_is_fitted(cascade)
     if policy is not None or cost is not None:
         raise ValueError("`policy` and `cost` are for a trace; a cascade has its own.")
@@ -131,7 +134,7 @@ def inputs_from_cascade(cascade, X, y, policy, cost):
         cascade.confidence_level,
         tuning,
         cascade.policy_,
-        cascade.reject_label_,
+        cascade.labels_,
     )
 
 
@@ -155,9 +158,7 @@ class ScoredRows:
         self.losses = self.trace.losses(self.y)
         self.metric = MeanLoss(self.losses, self.weight)
         if scoring is not None:
-            self.metric = ScorerMetric(
-                scoring, self.trace, self.y, self.weight, inputs.reject_label
-            )
+            self.metric = ScorerMetric(scoring, self.trace, self.y, self.weight, inputs.labels)
 
     def outcome(self, i):
         """Loss, cost and exit of every row at point `i`, of shape (n_samples,) each."""

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from ..evidence._stages import CachedState
+from ..utils._interrupt import raise_interrupts
 from ..utils._seed import seed_unset
 
 __all__ = ["adapt", "as_estimator", "freeze", "is_local_net", "unwrap_frozen"]
@@ -43,7 +44,8 @@ class EstimatorMember:
 
     def fit(self, X: Any, y: Any, codes: NDArray, **params: Any) -> Self:
         """Fit on the original labels `y`."""
-        self.estimator = self.estimator.fit(X, y, **params)
+        with raise_interrupts():
+            self.estimator = self.estimator.fit(X, y, **params)
         return self
 
     @property
@@ -92,7 +94,11 @@ class CodedMember(EstimatorMember):
         from ..utils._skorch import torch_seed
 
         with torch_seed(self.seed):
-            return super().fit(X, codes.astype(np.int64), codes, **params)
+            super().fit(X, codes.astype(np.int64), codes, **params)
+        net, _ = free_net(self.estimator)
+        if net is not None:
+            net.module_.zero_grad()  # gradients are as large as the weights
+        return self
 
     def step(self, exit: int, X: Any, cached: CachedState | None) -> tuple[NDArray, Any]:
         """Predict probabilities (n_rows, n_classes); the state of torch's generator is kept."""

@@ -44,8 +44,8 @@ class LogProba(nn.Module):
         return proba.clamp_min(SMALLEST_PROBA).log()
 
     def restore_device(self) -> None:
-        """Move the module back to the device of the net, ready to predict."""
-        self.module.to(self.device).eval()
+        """Move the module back to the device of the net, ready to predict; free its gradients."""
+        self.module.to(self.device).eval().zero_grad()
 
 
 def as_tensors(X: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from skorch.history import History
 
+from ..utils._interrupt import raise_interrupts
 from ..utils._skorch import ClassifierNet
 
 __all__ = ["PhasedNet"]
@@ -46,7 +47,8 @@ class PhasedNet(ClassifierNet):
             self.history_ = History()
             with self._only(exit):
                 if any(weight.requires_grad for weight in self.module_.parameters()):
-                    super().partial_fit(X, y, classes, **fit_params)
+                    with raise_interrupts():  # else skorch goes to the next phase
+                        super().partial_fit(X, y, classes, **fit_params)
             past.extend(self.history)
         self.history_ = past
         return self

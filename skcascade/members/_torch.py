@@ -95,7 +95,8 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    skorch takes Ctrl-C as "stop training here": the estimator is fitted up to there.
+    Ctrl-C ends `fit` with a KeyboardInterrupt. A callback that raises KeyboardInterrupt stops the
+    training early instead, as skorch's own do, and the estimator is fitted up to there.
     To load a fitted estimator in another process (joblib's loky, a saved file), the
     module's class must be importable there, so it must not be defined in `__main__`.
 

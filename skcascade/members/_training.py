@@ -16,6 +16,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
+from ..utils._interrupt import raise_interrupts
 from ..utils._skorch import (
     ClassifierNet,
     TensorRows,
@@ -107,7 +108,9 @@ def train_net(
         verbose=int(settings.verbose),
         **loader_params(batch_size, len(train)),
     )
-    _finish(net.fit(train, None))
+    with raise_interrupts():
+        net.fit(train, None)
+    _finish(net)
     net.bfloat16 = _in_bfloat16(settings, train.X, training=False)
     return net
 
@@ -140,7 +143,7 @@ def _finish(net):
             f"Training diverged: weights are not finite. Lower `lr` (it is {net.lr}), or set"
             " `standardize=True`."
         )
-    net.module_.eval()
+    net.module_.eval().zero_grad()
     # All of this would go into every pickle and copy: the held-out rows, a second
     # reference to the weights, AdamW's moments (twice), a record for every batch.
     net.train_split = None

@@ -119,6 +119,10 @@ class _Rule:
 
     def __call__(self, cv_results: Mapping[str, Any]) -> int:
         """Index of the candidate."""
+        if not hasattr(cv_results, "keys") or "params" not in cv_results:
+            raise TypeError(
+                f"`cv_results` must be the `cv_results_` of a search, got {cv_results!r:.80}."
+            )
         score = self._column(cv_results, self.score)
         cost = -self._column(cv_results, self.cost)
         rows = np.flatnonzero(np.isfinite(score) & np.isfinite(cost))
@@ -139,11 +143,12 @@ class _Rule:
     def _column(self, cv_results, name) -> NDArray[np.float64]:
         if f"mean_test_{name}" in cv_results:
             return np.asarray(cv_results[f"mean_test_{name}"], dtype=float)
-        found = [key.removeprefix("mean_test_") for key in cv_results if "mean_test_" in key]
+        keys = map(str, cv_results)
+        found = [key.removeprefix("mean_test_") for key in keys if "mean_test_" in key]
         raise ValueError(
             f"The search has no metric {name!r}, only {found}. Search with"
             " scoring=tradeoff_scorer, or with a dict of scorers under the names that the rule"
-            f" reads: {self.score!r} and {self.cost!r}."
+            f" reads: `score`={self.score!r} and `cost`={self.cost!r}."
         )
 
 

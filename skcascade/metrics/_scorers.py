@@ -18,6 +18,8 @@ from ..cascade._cascade import CascadeClassifier
 from ..evidence._scoring import RecordedAnswers
 from ..evidence._walk import walk
 from ..members._adapters import unwrap_frozen
+from ..utils._kinds import as_array, check_kind
+from ..utils._sklearn import _check_sample_weight
 from ._checks import check_number
 
 __all__ = ["accuracy_cost_scorer", "make_cost_scorer", "relative_cost_scorer", "tradeoff_scorer"]
@@ -70,6 +72,7 @@ def tradeoff_scorer(
     {'accuracy': 0.95, 'neg_relative_cost': -0.1}
     """
     walked = _Walked.through(estimator, X)
+    sample_weight = _checked_weight(sample_weight, walked.cost)
     return {
         "accuracy": walked.score(get_scorer("accuracy"), y, sample_weight),
         "neg_relative_cost": -float(np.average(walked.relative_cost, weights=sample_weight)),
@@ -206,6 +209,7 @@ def make_cost_scorer(
             "`statistic` must be a function of the costs, such as numpy.average, got"
             f" {statistic!r}."
         )
+    check_kind("relative", relative, bool | np.bool_, "True or False")
     return _CostScorer(scorer, check_number("alpha", alpha), statistic, bool(relative))
 
 
@@ -222,13 +226,25 @@ class _Walked(NamedTuple):
         """One walk of the samples `X` through the cascade that `estimator` ends in."""
         cascade, X = _at_the_cascade(estimator, X)
         proba, cost = _walk(cascade, X)
-        answers = RecordedAnswers(cascade.classes_, cascade.reject_label_)
+        answers = RecordedAnswers(cascade.labels_, len(cascade.classes_))
         return cls(answers, proba, cost, cascade.cost_.relative(cost))
 
     def score(self, scorer, y, sample_weight):
         """The score of the answers by a scikit-learn scorer."""
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(scorer(self.answers, self.proba, y, **weighted))
+
+
+def _checked_weight(sample_weight, cost):
+    """Weights (n_samples,) that can be averaged with, or None."""
+    if sample_weight is None:
+        return None
+    given = as_array("sample_weight", sample_weight)
+    given = given if given.ndim else np.full(len(cost), given)
+    weight = _check_sample_weight(given, cost, dtype=float)
+    if not weight.sum() > 0:
+        raise ValueError("`sample_weight` must not add up to 0 or less.")
+    return weight
 
 
 def _at_the_cascade(estimator, X):
@@ -271,6 +287,7 @@ class _CostScorer:
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The score on samples `X` and their labels."""
         walked = _Walked.through(estimator, X)
+        sample_weight = _checked_weight(sample_weight, walked.cost)
         cost = walked.relative_cost if self.relative else walked.cost
         score = 0.0 if self.scorer is None else walked.score(self.scorer, y, sample_weight)
         return score - self.alpha * self._summary(cost, sample_weight)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..utils._kinds import as_array
+
 __all__ = ["CountingEvidence", "Counts", "chain", "check_exits", "check_visited"]
 
 
@@ -119,12 +121,13 @@ def chain(exits: NDArray[np.intp], in_use: Sequence[int], n_stages: int) -> NDAr
 
 def check_exits(exits: ArrayLike, in_use: Sequence[int]) -> NDArray[np.intp]:
     """`exits` as integers (n_samples,); ValueError if they are not stages in use."""
-    exits = np.asarray(exits)
+    exits = as_array("exits", exits)
     if exits.ndim != 1 or (exits.size and exits.dtype.kind not in "iu"):
         raise ValueError(
             "`exits` must be stage indices, integers of shape (n_samples,), got"
             f" {exits.dtype} of shape {exits.shape}."
         )
+    exits = exits if exits.size else np.empty(0, dtype=np.intp)  # of whatever type it was
     unknown = np.setdiff1d(exits, in_use)
     if unknown.size:
         raise ValueError(
@@ -138,7 +141,7 @@ def check_visited(
     visited: ArrayLike, exits: NDArray[np.intp], in_use: Sequence[int], n_stages: int
 ) -> NDArray[np.bool_]:
     """`visited` as bool (n_samples, n_stages); ValueError if it does not match `exits`."""
-    visited = np.asarray(visited)
+    visited = as_array("visited", visited)
     shape = len(exits), n_stages
     if visited.shape != shape or not np.isin(visited, [0, 1]).all():
         raise ValueError(

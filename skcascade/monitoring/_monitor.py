@@ -19,10 +19,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from ..evidence._reject import decode_labels
 from ..evidence._walk import Walk, stages_in_use, walk
 from ..stats._sequential_fisher import RateWatch
+from ..utils._kinds import as_list, check_evidence, check_fitted_cascade
 from ..utils._warn import warn
 from ._counts import CountingEvidence, Counts, chain, check_exits, check_visited
 from ._events import RateEvent
@@ -111,19 +113,24 @@ class ExitMonitor:
                 "`reference` is None. Give the held-out trace of the cascade, which is kept with"
                 " store_trace=True, or rows like those to come."
             )
+        check_evidence("reference", reference)
         if not _is_share(false_alarm_rate):
             raise ValueError(
                 f"`false_alarm_rate` must be a number between 0 and 1, got {false_alarm_rate!r}."
             )
+        if cascade is not None:
+            check_fitted_cascade("cascade", cascade)
+            check_is_fitted(cascade)
         n_stages = reference.n_stages
         if stage_names is None:
             numbered = [f"stage {k}" for k in range(n_stages)]
             stage_names = numbered if cascade is None else cascade.stage_names_
+        stage_names = as_list("stage_names", stage_names)
         if len(stage_names) != n_stages:
             raise ValueError(
                 f"`stage_names` must name the {n_stages} stages, got {len(stage_names)} names."
             )
-        self.policy, self.stage_names = policy, list(stage_names)
+        self.policy, self.stage_names = policy, stage_names
         self.false_alarm_rate, self.cascade = false_alarm_rate, cascade
         self.n_classes, self._in_use = reference.n_classes, stages_in_use(policy, n_stages)
         self.events: list[RateEvent] = []
@@ -166,7 +173,7 @@ class ExitMonitor:
             If there is no cascade, or it was fitted or its operating point changed since.
         """
         proba = self.predict_proba(X)
-        return decode_labels(proba, self.cascade.classes_, self.cascade.reject_label_)
+        return decode_labels(proba, self.cascade.labels_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """Probabilities, as the cascade predicts them; like :meth:`predict`.
@@ -209,6 +216,7 @@ class ExitMonitor:
         ValueError
             If the evidence has other stages or classes than the reference.
         """
+        check_evidence("evidence", evidence)
         shape = evidence.n_stages, evidence.n_classes
         if shape != (len(self.stage_names), self.n_classes):
             raise ValueError(
@@ -304,5 +312,4 @@ class ExitMonitor:
 
 
 def _is_share(value):
-    """Whether `value` is a number between 0 and 1, both excluded."""
     return isinstance(value, Real) and 0 < value < 1

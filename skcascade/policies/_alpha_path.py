@@ -6,11 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import NotFittedError
 
 from ..utils._weights import row_weights
 from ._base import BaseExitPolicy
 
-__all__ = ["AlphaPathPolicy"]
+__all__ = ["AlphaPathPolicy", "fitted_rules"]
 
 
 class AlphaPathPolicy(BaseExitPolicy):
@@ -68,3 +69,14 @@ class AlphaPathPolicy(BaseExitPolicy):
 
     def _path(self, trace, y, cost, alphas, weight):
         raise NotImplementedError(f"{type(self).__name__} must override `_path`.")
+
+
+def fitted_rules(policy: Any) -> Any:
+    """`rules_` of a policy; NotFittedError if it has none yet."""
+    try:
+        return policy.rules_
+    except AttributeError:
+        raise NotFittedError(
+            f"This {type(policy).__name__} is not fitted. Fit it with `fit_policy`, or use the"
+            " `policy_` of a fitted cascade."
+        ) from None

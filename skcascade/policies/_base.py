@@ -38,15 +38,15 @@ class BaseExitPolicy(BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.naive_bayes import GaussianNB
     >>> from skcascade import CascadeClassifier
     >>> from skcascade.policies import BaseExitPolicy
     >>> class Sure(BaseExitPolicy):
     ...     def exit_mask(self, stage, proba):
     ...         return proba[:, stage].max(axis=1) >= 0.9
     >>> X, y = load_digits(return_X_y=True)
-    >>> members = [("nb", GaussianNB()), ("lr", LogisticRegression(max_iter=5000))]
+    >>> members = [("lr", LogisticRegression(max_iter=5000)), ("rf", RandomForestClassifier())]
     >>> cascade = CascadeClassifier(members, policy=Sure(), random_state=0).fit(X, y)
     >>> cascade.policy_.stages_
     [1]
@@ -58,8 +58,13 @@ class BaseExitPolicy(BaseEstimator):
     stages_: list[int] | None = None
     _parameter_constraints: dict[str, Any] = {}
 
-    def check_params(self) -> None:
+    def check_params(self, n_stages: int | None = None) -> None:
         """Check the parameters; the cascade does so before anything is fitted.
+
+        Parameters
+        ----------
+        n_stages : int, default=None
+            Number of stages, if it is known.
 
         Raises
         ------
@@ -185,7 +190,13 @@ class BaseExitPolicy(BaseEstimator):
         to : ndarray of int, shape (n_rows,)
             :data:`~skcascade.EXIT` or the index of a later stage in use.
         """
-        return np.where(self.exit_mask(stage, proba), EXIT, self.next_stage(stage))
+        exits = np.asarray(self.exit_mask(stage, proba))
+        if exits.dtype.kind != "b":
+            raise ValueError(
+                f"`exit_mask` of {type(self).__name__} must return an array of booleans, got"
+                f" {exits.dtype}. Compare with a threshold."
+            )
+        return np.where(exits, EXIT, self.next_stage(stage))
 
     def rule(self, stage: int) -> Any:
         """The decision at `stage` as plain numbers, for export and inspection.

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..evidence._walk import walk
+from ..utils._kinds import as_floats, as_indices
 from ..utils._sklearn import Interval, StrOptions
-from ._alpha_path import AlphaPathPolicy
+from ._alpha_path import AlphaPathPolicy, fitted_rules
 from ._calibration import calibrate, fit_calibration
 from ._confidence import CONFIDENCES, confidence_function
 from ._cuts import Cuts, class_thresholds
@@ -127,14 +128,23 @@ class ConfidenceThreshold(AlphaPathPolicy):
         """False where `epsilon` fixes the thresholds whatever the operating point."""
         return self.epsilon is None
 
-    def check_params(self) -> None:
+    def check_params(self, n_stages: int | None = None) -> None:
         """ValueError if a parameter cannot be used."""
-        super().check_params()
+        super().check_params(n_stages)
         if self.epsilon is not None and self.tuning != "per_stage":
             raise ValueError(
                 "`epsilon` needs tuning='per_stage', got tuning='joint'. Joint thresholds"
                 " follow the operating point alone."
             )
+        if callable(self.confidence):
+            values = np.asarray(
+                self.confidence(np.array([[0.7, 0.3], [0.4, 0.6]], dtype=np.float32))
+            )
+            if values.shape != (2,) or values.dtype.kind not in "fiu":
+                raise ValueError(
+                    "`confidence` must return one real number per row, an array of shape (n_rows,),"
+                    f" got {values.dtype} of shape {values.shape} for 2 rows."
+                )
 
     def with_thresholds(
         self, thresholds: ArrayLike, stages: Sequence[int] | None = None
@@ -161,8 +171,15 @@ class ConfidenceThreshold(AlphaPathPolicy):
         >>> policy.exit_mask(0, np.array([[[0.8, 0.2]], [[0.6, 0.4]]]))
         array([ True, False])
         """
-        thresholds = np.asarray(thresholds, dtype=float)
-        stages = range(len(thresholds)) if stages is None else stages
+        thresholds = as_floats("thresholds", thresholds)
+        if thresholds.ndim != 1 or not thresholds.size or np.isnan(thresholds).any():
+            raise ValueError(
+                "`thresholds` must hold one number for each stage, or infinity, got"
+                f" {thresholds.tolist()!r:.80}."
+            )
+        n_stages = len(thresholds)
+        name = "stages` of the `thresholds"  # either may be the one that is wrong
+        stages = as_indices(name, range(n_stages) if stages is None else stages, n_stages)
         return self._copies(thresholds[np.newaxis], [stages])[0]
 
     def _path(self, trace, y, cost, alphas, weight):
@@ -244,20 +261,11 @@ class ConfidenceThreshold(AlphaPathPolicy):
 
     def exit_mask(self, stage: int, proba: NDArray[Any]) -> NDArray[np.bool_]:
         """Rows whose score reaches the threshold, as in :meth:`BaseExitPolicy.exit_mask`."""
-        return self.rules_[stage].exits(proba[:, stage])
+        return fitted_rules(self)[stage].exits(proba[:, stage])
 
     def rule(self, stage: int) -> Cuts:
-        """The decision at `stage`: thresholds on the uncalibrated confidence.
-
-        Parameters
-        ----------
-        stage : int
-
-        Returns
-        -------
-        rule : Cuts
-        """
-        return self.rules_[stage]
+        """The decision at `stage`: thresholds on the uncalibrated confidence."""
+        return fitted_rules(self)[stage]
 
     def exit_score(self, stage: int, proba: NDArray[Any]) -> NDArray[Any]:
         """Calibrated confidence of each row, or the uncalibrated one.

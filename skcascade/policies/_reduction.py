@@ -93,14 +93,15 @@ class Reduction:
             self._known[shown] = (X - center) / scale, center, scale
         return self._known[shown]
 
-    def solve(self, alpha):
+    def solve(self, alpha, start=None):
         """Rules for the stages worth using: stages are dropped one by one as long as that helps.
 
         The decisions as they are show which stage is the least useful. Whether it is useful at
-        all is decided by rules learned anew without it.
+        all is decided by rules learned anew without it. `start` are the stages to begin with;
+        None: all.
         """
         n_stages = self.loss.shape[1]
-        best = self.learn(tuple(range(n_stages)), alpha)
+        best = self.learn(tuple(range(n_stages)) if start is None else start, alpha)
         while len(best.stages) > 1:
             shorter = [tuple(k for k in best.stages if k != out) for out in best.stages]
             least_useful = min(shorter, key=lambda stages: self.replay(best, stages, alpha))

@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from ..utils._sklearn import Interval, StrOptions
-from ._alpha_path import AlphaPathPolicy
+from ._alpha_path import AlphaPathPolicy, fitted_rules
 from ._bounds import bound_gap, chain_cost
 from ._threshold import fit_thresholds
 
@@ -209,9 +209,9 @@ class Reinforce(AlphaPathPolicy):
         self.random_state = random_state
         self.verbose = verbose
 
-    def check_params(self) -> None:
+    def check_params(self, n_stages: int | None = None) -> None:
         """ValueError if a parameter cannot be used."""
-        super().check_params()
+        super().check_params(n_stages)
         if self.gradient == "reinforce" and self.baseline == "leave_one_out" and self.n_draws < 2:
             raise ValueError(
                 "`baseline`='leave_one_out' is the mean of the other draws and needs `n_draws` of"
@@ -266,7 +266,7 @@ class Reinforce(AlphaPathPolicy):
 
     def exit_mask(self, stage: int, proba: NDArray[Any]) -> NDArray[np.bool_]:
         """Rows whose stop logit reaches the threshold, as :meth:`BaseExitPolicy.exit_mask`."""
-        return self.rules_[stage].exits(proba[:, stage])
+        return fitted_rules(self)[stage].exits(proba[:, stage])
 
     def rule(self, stage: int) -> Any:
         """The decision at `stage`: a head and its threshold, as plain numbers.
@@ -280,7 +280,8 @@ class Reinforce(AlphaPathPolicy):
         rule : Head or None
             None for the last stage, which has no head.
         """
-        return self.rules_[stage] if stage < len(self.rules_) else None
+        rules = fitted_rules(self)
+        return rules[stage] if stage < len(rules) else None
 
     def exit_score(self, stage: int, proba: NDArray[Any]) -> NDArray[Any]:
         """Probability to stop, (n_rows,); 1 at the last stage, which has no head."""

@@ -14,6 +14,7 @@ from skorch.helper import predefined_split
 
 from ..evidence._stages import Stages, num_rows
 from ..evidence._trace import Trace
+from ..utils._interrupt import raise_interrupts
 from ..utils._skorch import TensorRows, loader_params, n_batches, rows_per_step, torch_seed
 from ..utils._warn import warn
 from ._confidence import max_proba
@@ -269,7 +270,8 @@ def _train(module, rows, before, cost, alpha, gap, settings):
         **criterion_params(settings, cost, alpha),
         **loader_params(size, n),
     )
-    net.fit(fitting, None)
+    with raise_interrupts():
+        net.fit(fitting, None)
     net.module_.heads.cpu().eval()
     for part in net.module_.members:
         part.member.restore_device()

@@ -9,6 +9,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from ..utils._interrupt import raise_interrupts
 from ..utils._skorch import TensorRows, loader_params, n_batches, torch_seed
 from ._head import Head
 from ._reinforce_loss import PolicyLoss
@@ -125,7 +126,7 @@ def fit_heads(proba, losses, weight, cost, alpha, settings, seed, *, spread=1.0)
         heads = Heads(seen, settings.hidden)
         if n_stages == 1:
             return heads
-        NeuralNet(
+        net = NeuralNet(
             _OnlyHeads(heads, spread),
             PolicyLoss,
             optimizer=torch.optim.AdamW,
@@ -138,7 +139,9 @@ def fit_heads(proba, losses, weight, cost, alpha, settings, seed, *, spread=1.0)
             verbose=0,
             **criterion_params(settings, cost, alpha),
             **loader_params(size, n),
-        ).fit(rows, None)
+        )
+        with raise_interrupts():
+            net.fit(rows, None)
     return heads.eval()
 
 

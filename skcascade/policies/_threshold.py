@@ -81,10 +81,11 @@ def _shortlist(rules, alphas):
 def _eliminate(rules, alphas):
     """The same by backward elimination: drop the least useful stage, while that helps.
 
-    Alphas that drop the same stages share the work, so all start together and part on the way.
+    Subsets are compared by the first sweep. Alphas that drop the same stages share the work, so
+    all start together and part on the way.
     """
     every_stage = tuple(range(rules.n_stages))
-    values = rules.solve(every_stage, alphas)[1]
+    values = rules.solve(every_stage, alphas, max_sweeps=1)[1]
     found = {}
     groups = {every_stage: np.arange(len(alphas))}
     for _ in every_stage:  # each round drops one stage more
@@ -107,7 +108,7 @@ def _drop_one(rules, subset, alphas):
     if len(subset) == 1:
         return np.full(len(alphas), np.inf), np.zeros(len(alphas), dtype=int)
     shorter = [(*subset[:i], *subset[i + 1 :]) for i in range(len(subset))]
-    tried = np.array([rules.solve(stages, alphas)[1] for stages in shorter])
+    tried = np.array([rules.solve(stages, alphas, max_sweeps=1)[1] for stages in shorter])
     return tried.min(axis=0), tried.argmin(axis=0)
 
 

@@ -15,15 +15,19 @@ from sklearn.utils.validation import has_fit_parameter
 
 from ..utils._seed import seed_unset
 from ..utils._sklearn import HasMethods, Interval
-from ._alpha_path import AlphaPathPolicy
+from ._alpha_path import AlphaPathPolicy, fitted_rules
+from ._confidence import max_proba
 from ._edges import INPUT, Edges
 from ._features import show_only, stage_features
 from ._reduction import Reduction
+from ._threshold import fit_thresholds
 
 __all__ = ["WeightedBinary"]
 
 #: Of a long path of alphas, as many are learned; rules between them are blended.
 N_ALPHAS = 13
+#: Of more stages than this, those are learned about that thresholds would use.
+MAX_STAGES = 6
 
 
 class WeightedBinary(AlphaPathPolicy):
@@ -64,8 +68,8 @@ class WeightedBinary(AlphaPathPolicy):
 
     Attributes
     ----------
-    rules_ : dict of (int, int) to EdgeRule
-        The rule for samples that came from one stage (-1: the input) to another.
+    rules_ : dict of int to dict of int to EdgeRule
+        For each stage, the rule for samples that came from each earlier one (-1: the input).
     stages_ : list of int
         The stages in use, in order.
 
@@ -73,6 +77,7 @@ class WeightedBinary(AlphaPathPolicy):
     -----
     On a path of many alphas, 13 are learned. Between them the scores of both neighbors are
     averaged, weighted by the distance to their alphas; the stages are those of the nearer.
+    Of more than 6 stages, those are learned about that thresholds on the confidence would use.
 
     References
     ----------
@@ -128,9 +133,9 @@ class WeightedBinary(AlphaPathPolicy):
         """Whether a sample may skip a stage in use: `skip`."""
         return bool(self.skip)
 
-    def check_params(self) -> None:
+    def check_params(self, n_stages: int | None = None) -> None:
         """ValueError if a parameter cannot be used."""
-        super().check_params()
+        super().check_params(n_stages)
         if not has_fit_parameter(self._learner(), "sample_weight"):
             raise ValueError(
                 "`estimator` must take `sample_weight` in `fit`, since the weight of a mistake"
@@ -142,6 +147,10 @@ class WeightedBinary(AlphaPathPolicy):
                 "`successors` needs skip=True, got skip=False, which sends samples to the next"
                 " stage in use alone."
             )
+        if n_stages is not None:
+            self._check_successors(n_stages)
+        if self.features is not None:
+            self._features(0, np.array([[[0.7, 0.3]], [[0.4, 0.6]]], dtype=np.float32))
 
     def _path(self, trace, y, cost, alphas, weight):
         self._check_successors(trace.n_stages)
@@ -160,7 +169,20 @@ class WeightedBinary(AlphaPathPolicy):
             seed_unset(self._learner(), rng.randint(2**31 - 1)),
             self._targets,
         )
-        return [self._at(*found) for found in solve_path(reduction, alphas)]
+        starts = self._starts(trace, loss, reduction.edges, alphas, weight)
+        return [self._at(*found) for found in solve_path(reduction, alphas, starts)]
+
+    def _starts(self, trace, loss, edges, alphas, weight):
+        """The stages that learning begins with at each of `alphas`; None: all.
+
+        The number of edges grows with the square of the stages. So of many stages, those
+        that thresholds on the confidence would use are learned about.
+        """
+        if trace.n_stages <= MAX_STAGES:
+            return [None] * len(alphas)
+        score = np.stack([max_proba(trace.proba[:, k]) for k in range(trace.n_stages)], axis=1)
+        _, used = fit_thresholds(score, loss, edges, alphas, weight)
+        return [_at_most(stages, MAX_STAGES) for stages in used]
 
     def _learner(self):
         if self.estimator is None:
@@ -169,7 +191,7 @@ class WeightedBinary(AlphaPathPolicy):
 
     def _check_successors(self, n_stages):
         for stage, targets in (self.successors or {}).items():
-            targets = np.atleast_1d(targets).tolist()
+            targets = np.asarray(targets).tolist() if np.iterable(targets) else []
             later = range(stage + 1, n_stages) if stage in range(n_stages) else ()
             if not targets or any(k not in later for k in targets):
                 raise ValueError(
@@ -198,7 +220,9 @@ class WeightedBinary(AlphaPathPolicy):
 
     def _at(self, stages, rules):
         policy = copy(self)
-        policy.stages_, policy.rules_ = [int(k) for k in stages], rules
+        policy.stages_, policy.rules_ = [int(k) for k in stages], {}
+        for source, stage in sorted(rules):
+            policy.rules_.setdefault(stage, {})[source] = rules[source, stage]
         return policy
 
     def route(self, stage: int, proba: NDArray[Any]) -> NDArray[np.intp]:
@@ -226,22 +250,24 @@ class WeightedBinary(AlphaPathPolicy):
         -------
         rule : Edges
         """
-        edges = {source: self._edge_rule(source, stage) for source in range(INPUT, stage)}
-        rules = {source: rule for source, rule in edges.items() if rule is not None}
+        learned = fitted_rules(self).get(stage, {})
+        other = next(iter(learned.values()), None)  # for an edge whose rule was not learned
+        rules = {source: learned.get(source, other) for source in range(INPUT, stage)}
         return Edges(rules, self._targets(stage, self.stages_), self._features)
 
-    def _edge_rule(self, source, stage):
-        """The rule of an edge; that of another edge to `stage` if it was not learned."""
-        edges = [(source, stage), *((j, stage) for j in range(INPUT, stage))]
-        return next((self.rules_[edge] for edge in edges if edge in self.rules_), None)
+
+def _at_most(stages, n):
+    """`n` of `stages`, evenly spread, the first and the last among them."""
+    spread = np.linspace(0, len(stages) - 1, min(n, len(stages))).round().astype(int)
+    return tuple(stages[i] for i in spread)
 
 
-def solve_path(reduction, alphas):
-    """Stages and rules at each of `alphas`; of many, a part is learned."""
+def solve_path(reduction, alphas, starts):
+    """Stages and rules at each of `alphas`; of many, a part is learned, from `starts`."""
     order = np.argsort(alphas, kind="stable")
     n_learned = min(len(alphas), N_ALPHAS)
     grid = order[np.linspace(0, len(alphas) - 1, n_learned).round().astype(int)]
-    learned = [reduction.solve(alphas[i]) for i in grid]
+    learned = [reduction.solve(alphas[i], starts[i]) for i in grid]
     known = {(i, solution.stages): solution for i, solution in enumerate(learned)}
     position = np.log(np.maximum(alphas, 1e-300))
     path = []

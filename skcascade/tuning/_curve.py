@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils._kinds import as_indices
 from ..utils._pandas import import_pandas
 from ._operating_point import OperatingPoint
 
@@ -176,7 +177,7 @@ class TradeoffCurve:
         accuracy : ndarray of shape (n_points,)
             One minus their mean loss; NaN where there are none.
         """
-        stages = list(stages)
+        stages = as_indices("stages", stages, self.exit_rates.shape[1])
         rates, right = self.exit_rates[:, stages], self.exit_accuracy[:, stages]
         share = rates.sum(axis=1)
         total = (rates * np.nan_to_num(right)).sum(axis=1)

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from ..costs._fixed import check_cost
+from ..costs._default import check_cost
 from ..evidence._trace import Trace
+from ..policies import BaseExitPolicy
+from ..utils._kinds import as_array, check_kind
 from ..utils._sklearn import _check_sample_weight
 from ._operating_point import OperatingPoint
 from ._tuning import Tuning
@@ -71,6 +73,8 @@ def fit_policy(
 
     Raises
     ------
+    TypeError
+        If `policy` is no exit policy, or `trace` no trace.
     ValueError
         If several operating points are given, one is out of range or cannot be reached,
         or `y`, `cost` or `sample_weight` do not fit the trace.
@@ -99,9 +103,12 @@ def fit_policy(
     >>> np.bincount(walk(trace, policy).exit)
     array([ 664, 1336])
     """
+    check_kind("policy", policy, BaseExitPolicy, "an exit policy such as ConfidenceThreshold()")
+    check_kind("trace", trace, Trace, "a Trace, such as Trace(proba)")
     target = OperatingPoint.check(
         alpha, max_accuracy_drop, max_cost, confidence_level, tunable=policy.tunable
     )
+    policy.check_params(trace.n_stages)
     codes = trace.codes(y)
     weight = check_weight(sample_weight, codes, confidence_level)
     tuning = Tuning(clone(policy), trace, codes, fitted_cost(cost, trace), weight, random_state)
@@ -142,6 +149,8 @@ def check_weight(sample_weight, y, confidence_level=None):
             "`confidence_level` certifies the mean over equal rows: it cannot be combined"
             " with `sample_weight`. Drop one of them."
         )
+    if as_array("sample_weight", sample_weight).ndim == 0:  # scikit-learn checks its type alone
+        sample_weight = np.full(len(y), sample_weight)
     weight = _check_sample_weight(sample_weight, y, dtype=float, ensure_non_negative=True)
     if len(np.unique(y[weight > 0])) < min(2, len(np.unique(y))):
         raise ValueError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from ..utils._kinds import check_kind
 
 if TYPE_CHECKING:
     from ._curve import TradeoffCurve
@@ -59,6 +62,8 @@ class OperatingPoint(NamedTuple):
                 f" follows that alone), got {', '.join(given) or 'confidence_level'} too. Drop"
                 " one of them."
             )
+        for name, value in (*point._asdict().items(), ("confidence_level", confidence_level)):
+            check_kind(name, value, Real | None, "a number or None")
         if alpha is not None and not 0 <= alpha < np.inf:
             raise ValueError(f"`alpha` must be a finite number, 0 or more, got {alpha!r}.")
         if max_accuracy_drop is not None and not 0 <= max_accuracy_drop < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..evidence._trace import Trace
-from ..policies import ConfidenceThreshold
+from ..policies import BaseExitPolicy, ConfidenceThreshold
+from ..utils._kinds import check_fitted_cascade, check_kind
 from ._fit_policy import fitted_cost
 from ._operating_point import OperatingPoint
 from ._risk_control import TUNING_SHARE, bound_test
@@ -102,16 +104,21 @@ def sample_size(
     0.8 3156
     """
     target = OperatingPoint.check(None, max_accuracy_drop, max_cost, confidence_level)
+    check_kind("confidence_level", confidence_level, Real, "a number")
+    check_kind("power", power, Real, "a number")
     if not 0 < power < 1:
         raise ValueError(f"`power` must lie in (0, 1), got {power!r}.")
     if isinstance(cascade_or_trace, Trace):
         trace = cascade_or_trace
         if y is None or cost is None:
             raise ValueError("A trace needs `y` and `cost`, the cost of each stage.")
-        policy = clone(ConfidenceThreshold() if policy is None else policy)
+        policy = ConfidenceThreshold() if policy is None else policy
+        check_kind("policy", policy, BaseExitPolicy, "an exit policy")
+        policy = clone(policy)
         fitted = fitted_cost(cost, trace)
         tuning = Tuning(policy, trace, trace.codes(y), fitted, random_state=random_state)
     else:
+        check_fitted_cascade("cascade_or_trace", cascade_or_trace)
         check_is_fitted(cascade_or_trace)
         if not (y is None and policy is None and cost is None):
             raise ValueError("`y`, `policy` and `cost` are for a trace; a cascade has its own.")

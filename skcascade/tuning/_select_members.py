@@ -12,6 +12,7 @@ from ..costs import FixedCost
 from ..evidence._trace import Trace
 from ..evidence._walk import stages_in_use
 from ..policies import BaseExitPolicy, ConfidenceThreshold
+from ..utils._kinds import as_floats, as_list, check_kind
 from ._curve import TradeoffCurve
 from ._fit_policy import check_weight
 from ._operating_point import OperatingPoint
@@ -126,18 +127,21 @@ def select_members(
     >>> selection.members
     ['linear', 'neighbors']
     """
-    costs = np.asarray(cost, dtype=float)
+    check_kind("trace", trace, Trace, "a Trace, such as Trace(proba)")
+    costs = as_floats("cost", cost)
     if costs.shape != (trace.n_stages,):
         raise ValueError(
             f"`cost` must hold one number for each of the {trace.n_stages} models, got an array of"
             f" shape {costs.shape}."
         )
-    names = list(map(str, range(trace.n_stages))) if names is None else list(names)
+    names = list(map(str, range(trace.n_stages))) if names is None else as_list("names", names)
     if len(names) != trace.n_stages:
         raise ValueError(
             f"`names` must hold {trace.n_stages} names, one for each model, got {len(names)}."
         )
-    policy = clone(ConfidenceThreshold() if policy is None else policy)
+    policy = ConfidenceThreshold() if policy is None else policy
+    check_kind("policy", policy, BaseExitPolicy, "an exit policy")
+    policy = clone(policy)
     policy.check_params()
     target = OperatingPoint.check(alpha, max_accuracy_drop, max_cost, tunable=policy.tunable)
     codes = trace.codes(y)

@@ -49,7 +49,8 @@ def summarize(
         row += f"  {right[k]:17.4f}" if k in in_use and rates[k] > 0 else ""
         lines.append(row)
     total = f"{'cascade':<{width}}  {curve.accuracy[index]:8.4f}  {curve.relative_cost[index]:7.4f}"
-    return "\n".join([*lines, total, verdict(names, curve, index, rates)])
+    lines += [total, verdict(names, curve, index, rates), *_dominated(names, curve)]
+    return "\n".join(lines)
 
 
 def verdict(names, curve, index, rates):
@@ -63,3 +64,17 @@ def verdict(names, curve, index, rates):
     ratio = f"{cost / alone:.0%} of the cost of" if alone > 0 else "more expensive than"
     change = curve.accuracy[index] - accuracy
     return f"Worth a cascade: {ratio} {name!r} alone, accuracy {change:+.4f}, on held-out rows."
+
+
+def _dominated(names, curve):
+    """A line for each stage that a later one beats in cost without losing accuracy."""
+    cost, accuracy = curve.stage_cost, curve.stage_accuracy
+    n_answering = len(names) - curve.has_reject
+    for j in range(n_answering):
+        for k in range(j + 1, n_answering):
+            if cost[k] < cost[j] and accuracy[k] >= accuracy[j]:
+                yield (
+                    f"{names[k]!r} costs less than {names[j]!r} and is at least as accurate: put it"
+                    f" first, or drop {names[j]!r}."
+                )
+                break

@@ -7,7 +7,6 @@ confidence level, the best of those that are certified (`_risk_control`).
 from __future__ import annotations
 
 from copy import copy
-from pickle import PicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..evidence._trace import Trace
-from ..utils._digest import digest
+from ..utils._digest import UnkeyableError, digest
 from ..utils._warn import warn
 from ..utils._weights import row_weights
 from ._build_curve import build_curve, measure_outcome
@@ -179,7 +178,7 @@ class Tuning:
         state = type(self.policy), vars(self.policy), self.cost.edge_costs_, self.seed
         try:
             return digest((evidence, state, self.trace.has_reject), fitted=True)
-        except (PicklingError, AttributeError):
+        except UnkeyableError:
             return None
 
     def _refitted(self, search, index):

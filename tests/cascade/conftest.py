@@ -108,7 +108,7 @@ KINDS = {
     "module": lambda: nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)),
     "module class": lambda: Logits,
     "TorchClassifier": lambda: make_torch(),
-    "cascade": lambda: make_cascade(GaussianNB(), LogisticRegression(), cv=2),
+    "cascade": lambda: make_cascade(LogisticRegression(), GaussianNB(), cv=2),
 }
 
 

@@ -219,16 +219,16 @@ def test_every_parameter_is_read_at_fit_or_at_once():
 
 def test_another_reject_label_takes_effect_in_the_next_fit(rejecting):
     cascade, samples, names = rejecting()
-    assert cascade.reject_label_ == "reject"
+    assert cascade.labels_.tolist() == ["no", "yes", "reject"]
     assert set(cascade.predict(samples)) == {"no", "yes", "reject"}
     cascade.set_params(reject_label="unsure")
-    assert cascade.reject_label_ == "reject"
+    assert cascade.labels_.tolist() == ["no", "yes", "reject"]
     assert set(cascade.predict(samples)) == {"no", "yes", "reject"}
     assert set(cascade.walk(samples).label) == {"no", "yes", "reject"}
     cascade.set_operating_point(alpha=0.05)
     assert set(cascade.predict(samples)) == {"no", "yes", "reject"}
     cascade.fit(samples, names)
-    assert cascade.reject_label_ == "unsure"
+    assert cascade.labels_.tolist() == ["no", "yes", "unsure"]
     assert set(cascade.predict(samples)) == {"no", "yes", "unsure"}
 
 
@@ -324,7 +324,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.linear_model import LogisticRegression
 import skcascade, skcascade.policies, skcascade.costs, skcascade.members
 X, y = load_iris(return_X_y=True)
-members = GaussianNB(), LogisticRegression(max_iter=1000)
+members = LogisticRegression(max_iter=1000), GaussianNB()
 cascade = skcascade.make_cascade(*members, random_state=0).fit(X, y)
 cascade.predict(X), cascade.walk(X), cascade.summary(), cascade._repr_html_()
 print(sorted({"torch", "skorch", "matplotlib"} & set(sys.modules)))

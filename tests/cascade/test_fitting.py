@@ -41,7 +41,7 @@ THREE_FOLDS = [(ROWS[ROWS % 3 != i], ROWS[ROWS % 3 == i]) for i in range(3)]
 
 @pytest.mark.parametrize("cv", [THREE_FOLDS, KFold(3), 3], ids=["list", "KFold", "int"])
 def test_folds_give_answers_out_of_fold_and_members_fitted_on_everything(cv):
-    cascade = make_cascade(GaussianNB(), LogisticRegression(), cv=cv).fit(X, NAMES)
+    cascade = make_cascade(LogisticRegression(), GaussianNB(), cv=cv).fit(X, NAMES)
     folds = {3: StratifiedKFold(3)}.get(cv if isinstance(cv, int) else None, cv)
     folds = folds if isinstance(folds, list) else list(folds.split(X, Y))
     expected = np.concatenate(
@@ -96,7 +96,7 @@ def test_prefit_fits_no_member(raw_net, torch_member):
 def test_frozen_member_next_to_others():
     frozen = GaussianNB().fit(X, NAMES)
     state = pickle.dumps(frozen)
-    members = [("frozen", FrozenEstimator(frozen)), ("lr", LogisticRegression())]
+    members = [("lr", LogisticRegression()), ("frozen", FrozenEstimator(frozen))]
     cascade = CascadeClassifier(members, cv=SPLIT).fit(X, NAMES)
     assert pickle.dumps(frozen) == state
     expected = LogisticRegression().fit(X[SPLIT[0][0]], NAMES[SPLIT[0][0]])
@@ -242,7 +242,7 @@ def test_n_jobs_changes_nothing(cv):
 
 
 def test_threads_fit_too():
-    serial = make_cascade(GaussianNB(), LogisticRegression(), cv=2).fit(X, Y)
+    serial = make_cascade(LogisticRegression(), GaussianNB(), cv=2).fit(X, Y)
     with joblib.parallel_config("threading"):
         parallel = clone(serial).set_params(n_jobs=2).fit(X, Y)
     assert np.array_equal(serial.predict_proba(X), parallel.predict_proba(X))
@@ -331,7 +331,7 @@ def test_local_nets_are_found_before_anything_is_fitted(make, tmp_path, raw_net,
 # Messages ---------------------------------------------------------------------------------
 
 
-TWO = [("small", GaussianNB()), ("large", LogisticRegression())]
+TWO = [("small", LogisticRegression()), ("large", GaussianNB())]
 
 
 def test_verbose_names_members(capsys):
@@ -422,7 +422,7 @@ if __name__ == "__main__":
     messages = []
     logging.getLogger().addHandler(Kept())
     logging.getLogger().setLevel(logging.WARNING)
-    members = [("small", GaussianNB()), ("large", LogisticRegression(max_iter=1000))]
+    members = [("small", LogisticRegression(max_iter=1000)), ("large", GaussianNB())]
     with joblib.parallel_config("loky"):
         CascadeClassifier(members, verbose=1, n_jobs=2, random_state=0).fit(X, y)
     for message in messages:

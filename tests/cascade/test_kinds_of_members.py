@@ -59,7 +59,8 @@ def test_kinds_of_members(kind, make_member):
 def test_kinds_mixed_freely(make_member):
     kinds = ["scikit-learn", "frozen", "raw net", "frozen raw net", "module", "TorchClassifier"]
     members = [(f"m{i}", make_member(kind)) for i, kind in enumerate(kinds)]
-    cascade = CascadeClassifier(members, alpha=0.01, random_state=0).fit(X, NAMES)
+    cascade = CascadeClassifier(members, cost=range(1, 7), alpha=0.01, random_state=0)
+    cascade.fit(X, NAMES)
     assert cascade.trace_.proba.shape == (60, 6, 3)
     assert cascade.score(X, NAMES) > 0.6
 
@@ -116,7 +117,8 @@ def test_frozen_member_with_string_labels_in_other_order_of_fitting():
 
 def test_class_that_a_frozen_member_lacks_is_zero():
     frozen = GaussianNB().fit(X[Y != 1], NAMES[Y != 1])
-    cascade = make_cascade(FrozenEstimator(frozen), LogisticRegression()).fit(X, NAMES)
+    cascade = make_cascade(FrozenEstimator(frozen), LogisticRegression(), cost=[1, 2])
+    cascade.fit(X, NAMES)
     first, _ = cascade.staged_predict_proba(X)
     assert np.array_equal(first[:, 1], np.zeros(300))
     assert np.allclose(first[:, [0, 2]], frozen.predict_proba(X), atol=1e-6)
@@ -129,7 +131,7 @@ def test_class_missing_from_a_fold_is_zero():
         (np.r_[known[:half], unknown], known[half:]),
         (known[half:], np.r_[known[:half], unknown]),  # class 2 is never seen
     ]
-    cascade = make_cascade(GaussianNB(), LogisticRegression(), cv=folds).fit(X, NAMES)
+    cascade = make_cascade(LogisticRegression(), GaussianNB(), cv=folds).fit(X, NAMES)
     missing = cascade.trace_.proba[len(known) - half :, :, 2]
     assert np.array_equal(missing, np.zeros_like(missing))
     assert cascade.trace_.proba[: len(known) - half, :, 2].max() > 0

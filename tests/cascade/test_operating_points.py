@@ -248,3 +248,23 @@ def test_confidence_level_accepts_members_that_are_deployed(cv, recorded, sure_o
             (name, FrozenEstimator(member.fit(proba, y))) for name, member in cascade.members
         ]
     assert cascade.fit(proba, y).policy_.stages_ == [0]  # a drop of 0.35, by 250 rows or more
+
+
+@pytest.mark.parametrize(
+    ("params", "weight", "match"),
+    [
+        ({"cv": 3}, None, "`confidence_level` needs held-out answers"),
+        ({}, np.ones(len(Y)), "cannot be combined with `sample_weight`"),
+        ({"max_error": 0.2}, None, "not `max_error`"),
+    ],
+)
+def test_no_certificate_by_changing_the_operating_point(params, weight, match):
+    """What `fit` refuses to certify is refused later too."""
+    cascade = make_cascade(
+        GaussianNB(), RandomForestClassifier(5), cost=[1, 20], random_state=0, **params
+    ).fit(X, Y, sample_weight=weight)
+    policy = cascade.policy_
+    cascade.set_params(confidence_level=0.9)
+    with pytest.raises(ValueError, match=match):
+        cascade.set_operating_point(max_accuracy_drop=0.05)
+    assert cascade.policy_ is policy

@@ -104,8 +104,14 @@ def test_frozen_member_that_knows_another_class(refuses):
 @pytest.mark.parametrize(
     ("answer", "match"),
     [
-        (lambda proba: proba * np.nan, "'other' answered NaN or infinity.*Look at its input"),
-        (lambda proba: proba + np.inf, "'other' answered NaN or infinity.*Look at its input"),
+        (
+            lambda proba: proba * np.nan,
+            "'other' answered NaN or infinity.*NaN comes from bad input",
+        ),
+        (
+            lambda proba: proba + np.inf,
+            "'other' answered NaN or infinity.*NaN comes from bad input",
+        ),
         (lambda proba: proba[:, :2], r"'other' answered .*shape \(24, 2\), expected \(24, 3\)"),
         (lambda proba: proba[:5], r"'other' answered .*shape \(5, 3\), expected \(24, 3\)"),
         (lambda proba: proba[:, 0], r"'other' answered .*shape \(24,\), expected \(24, 3\)"),
@@ -172,7 +178,7 @@ def test_operating_points_are_checked_over_recorded_outputs(params, match):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return make_cascade(GaussianNB(), LogisticRegression(), random_state=0).fit(X, Y)
+    return make_cascade(LogisticRegression(), GaussianNB(), random_state=0).fit(X, Y)
 
 
 def test_operating_points_of_the_wrong_type(refuses):
@@ -229,7 +235,7 @@ def test_costs_that_cannot_be_used(cost, match, wrap, refuses):
 
 
 def test_costs_of_the_wrong_type(refuses):
-    refuses("The 'cost' parameter of CascadeClassifier must be", cost="macs")
+    refuses("The 'cost' parameter of CascadeClassifier must be", cost="flops")
     refuses("The 'cost' parameter of CascadeClassifier must be", cost=LatencyCost)
 
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
-from skcascade.costs import FixedCost, MacsCost
-from skcascade.costs._default import fit_cost
+from skcascade.costs import FixedCost, LatencyCost, MacsCost
+from skcascade.costs._default import check_cost, fit_cost
 from skcascade.exceptions import CascadeWarning
 
 X, y = make_classification(
@@ -42,3 +42,17 @@ def test_default_is_one_unit_per_stage_where_nothing_can_be_counted(stages_of):
     with pytest.warns(CascadeWarning, match="Every stage costs one unit.*Unregistered.*`cost`"):
         cost = fit_cost(None, stages, X)
     np.testing.assert_array_equal(cost.edge_costs_, [[1, 1], [np.nan, 1]])
+
+
+def test_check_cost_takes_models_names_and_numbers():
+    model = MacsCost()
+    assert check_cost(model) is model
+    assert isinstance(check_cost("macs"), MacsCost)
+    assert isinstance(check_cost("latency"), LatencyCost)
+    assert check_cost([1, 2]).costs == [1, 2]
+    assert check_cost({"small": 1}).costs == {"small": 1}
+
+
+def test_check_cost_refuses_other_names():
+    with pytest.raises(ValueError, match=r"one of \['latency', 'macs'\].*got 'flops'"):
+        check_cost("flops")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from skcascade.costs import FixedCost, MacsCost
-from skcascade.costs._fixed import check_cost
+from skcascade import Trace
+from skcascade.costs import FixedCost
 
 
 def test_one_cost_per_stage():
@@ -34,7 +34,27 @@ def test_ignores_edges_backward():
     assert np.isnan(FixedCost([[1, 2], [np.nan, 1]]).fit(2).edge_costs_[1, 0])
 
 
-def test_check_cost_takes_models_and_numbers():
-    model = MacsCost()
-    assert check_cost(model) is model
-    assert check_cost([1, 2]).costs == [1, 2]
+class Named:
+    n_stages, names = 2, ["small", "large"]
+
+
+def test_by_the_names_of_the_stages():
+    fitted = FixedCost({"large": 4, "small": 1}).fit(Named())
+    np.testing.assert_array_equal(fitted.edge_costs_, [[1, 4], [np.nan, 4]])
+
+
+@pytest.mark.parametrize(
+    "costs, message",
+    [
+        ({"small": 1}, r"lacks \['large'\]"),
+        ({"small": 1, "large": 4, "huge": 9}, r"has \['huge'\] too"),
+    ],
+)
+def test_refuses_names_that_do_not_match(costs, message):
+    with pytest.raises(ValueError, match=message):
+        FixedCost(costs).fit(Named())
+
+
+def test_a_trace_has_no_names():
+    with pytest.raises(ValueError, match="needs named stages"):
+        FixedCost({"small": 1, "large": 4}).fit(Trace(np.full((3, 2, 2), 0.5)))

@@ -14,8 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from skcascade import CascadeClassifier, Trace, fit_policy, tradeoff_curve, walk
 from skcascade.costs import FixedCost
-from skcascade.evidence._losses import RejectLoss, zero_one_loss
-from skcascade.evidence._reject import decode_labels
+from skcascade.evidence._reject import add_reject_label, decode_labels
 from skcascade.exceptions import CascadeWarning
 from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
 from skcascade.tuning._fit_policy import add_free_stage
@@ -47,25 +46,6 @@ def make(**params):
 # The pieces -------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 12), st.floats(0, 0.99), st.integers(0, 2**31 - 1))
-@settings(max_examples=60, deadline=None)
-def test_loss(n_rejected, reject_cost, seed):
-    rng = np.random.default_rng(seed)
-    proba, y = rng.dirichlet(np.ones(3), size=12), rng.integers(3, size=12)
-    rejected = rng.permutation(12) < n_rejected
-    losses = RejectLoss(zero_one_loss, reject_cost)(y, np.where(rejected[:, np.newaxis], 0, proba))
-    np.testing.assert_array_equal(losses, np.where(rejected, reject_cost, zero_one_loss(y, proba)))
-
-
-def test_the_loss_of_answers_never_sees_rejected_samples():
-    def log_loss(y, proba):
-        return -np.log(proba[np.arange(len(y)), y])
-
-    proba = np.array([[0.5, 0.5], [0.0, 0.0]])
-    losses = RejectLoss(log_loss, 0.3)(np.array([0, 1]), proba)
-    np.testing.assert_allclose(losses, [np.log(2), 0.3])
-
-
 @pytest.mark.parametrize(
     ("classes", "label", "decoded"),
     [
@@ -75,11 +55,36 @@ def test_the_loss_of_answers_never_sees_rejected_samples():
         ([0.5, 1.5], 9, [0.5, 9.0]),
         (np.array([1, 2], np.uint8), None, [1, -1]),
         ([False, True], None, [0, -1]),
+        (np.array(["a", "b"], dtype=object), 7, ["a", 7]),
     ],
 )
 def test_labels(classes, label, decoded):
     proba = np.array([[0.7, 0.3], [0.0, 0.0]])
-    assert decode_labels(proba, np.asarray(classes), label).tolist() == decoded
+    labels = add_reject_label(np.asarray(classes), label)
+    assert decode_labels(proba, labels).tolist() == decoded
+    assert decode_labels(proba[:1], labels).dtype == decode_labels(proba, labels).dtype
+    assert decode_labels(proba, np.asarray(classes)).tolist() == [classes[0]] * 2
+
+
+def test_the_label_of_rejected_dates_is_no_date():
+    labels = add_reject_label(np.array(["2020-01-01", "2021-01-01"], dtype="M8[D]"))
+    assert labels.dtype == "M8[D]"
+    assert np.isnat(decode_labels(np.zeros((1, 2)), labels)).all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "label", "match"),
+    [
+        ([1, 2], "none", "`reject_label`, 'none', is a string, .* Choose a number"),
+        (["a", "b"], -1, "`reject_label`, -1, is a number, .* Choose a string"),
+        ([1, 2], 0.5, "0.5, is no whole number as the labels in `y` are"),
+        ([1, 2], 2, "`reject_label`, 2, is a label in `y`"),
+        ([-1, 2], None, "`reject_label`, -1, is a label in `y`"),
+    ],
+)
+def test_labels_that_cannot_be_used(classes, label, match):
+    with pytest.raises(ValueError, match=match):
+        add_reject_label(np.asarray(classes), label)
 
 
 def test_a_stage_that_costs_nothing():

@@ -66,7 +66,7 @@ def recorded(n=80, seed=0):
 def test_recorded_answers_predict_the_label_of_their_own_row():
     trace, exits, _ = recorded()
     proba = trace.proba[np.arange(80), exits]
-    answers = RecordedAnswers(np.array(list("abc")))
+    answers = RecordedAnswers(np.array(["a", "b", "c", "reject"]), 3)
     answers.fit(None)
     check_is_fitted(answers)
     labels = answers.predict(proba)
@@ -76,7 +76,7 @@ def test_recorded_answers_predict_the_label_of_their_own_row():
         labels[answered], answers.classes_[proba[answered].argmax(axis=1)]
     )
     np.testing.assert_array_equal(answers.predict_proba(proba), proba)
-    assert (RecordedAnswers(np.array([3, 5, 7]), -9).predict(proba)[~answered] == -9).all()
+    assert (RecordedAnswers(np.array([3, 5, 7, -9]), 3).predict(proba)[~answered] == -9).all()
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -180,9 +180,32 @@ def test_answer_that_is_no_number(value, dtype):
         return proba
 
     stages = Stages([("good", Answering(lambda X: X)), ("bad", Answering(answer))], [0, 1])
-    stages.step(0, np.ones((4, 2)))
+    X = np.full((4, 2), 0.5)
+    stages.step(0, X)
     with pytest.raises(ValueError, match="Member 'bad' answered NaN or infinity"):
-        stages.step(1, np.ones((4, 2)))
+        stages.step(1, X)
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        ([3.0, -4.0], "numbers from -4 to 3"),
+        ([0.5, 0.2], "rows that add up to 0.7"),
+        ([0.0, 0.0], "rows that add up to 0 to 1"),
+        ([1, 0], None),
+        ([True, False], "values of type bool"),
+        ([0.5 + 1j, 0.5], "values of type complex128"),
+    ],
+)
+def test_answer_that_is_no_probability(answer, match):
+    """Also of one row among many."""
+    rows = np.array([[1, 0]] * 9 + [answer]).astype(np.asarray(answer).dtype)
+    stages = Stages([("bad", Answering(lambda X: rows))], [0, 1])
+    if match is None:
+        stages.step(0, np.ones((10, 2)))
+        return
+    with pytest.raises(ValueError, match=f"Member 'bad' answered {match}"):
+        stages.step(0, np.ones((10, 2)))
 
 
 def test_answer_in_half_precision():

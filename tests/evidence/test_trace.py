@@ -1,12 +1,9 @@
-"""Recorded evidence: what is accepted, labels and losses, size, and answers of one class."""
+"""Recorded evidence: what is accepted, labels, rows and size."""
 
 import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from skcascade import Trace
 
@@ -47,12 +44,6 @@ def test_one_number_that_is_none(value):
 def test_classes_that_do_not_label_the_columns(classes):
     with pytest.raises(ValueError, match="`classes` must label the 2 columns"):
         Trace(PROBA, classes=classes)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (3, 2, 1)])
-def test_bad_shape_of_losses(shape):
-    with pytest.raises(ValueError, match=r"`loss` given as an array must .* \(3, 2\)"):
-        Trace(PROBA, loss=np.zeros(shape))
 
 
 # Labels -----------------------------------------------------------------------------------
@@ -97,33 +88,6 @@ def test_labels_without_a_column(classes, y, unknown):
 def test_y_of_another_length(y):
     with pytest.raises(ValueError, match=r"`y` must have the shape \(n_samples,\) = \(3,\)"):
         Trace(PROBA).codes(y)
-
-
-# Losses -----------------------------------------------------------------------------------
-
-
-def test_zero_one_loss():
-    losses = Trace(PROBA).losses([0, 1, 0])
-    assert losses.tolist() == [[0, 0], [1, 0], [1, 1]]
-    assert losses.dtype == np.float64
-
-
-def test_loss_as_a_callable():
-    trace = Trace(PROBA, loss=lambda y, proba: 1 - proba[np.arange(len(y)), y])
-    expected = [[0.1, 0.2], [0.6, 0.1], [0.7, 0.8]]
-    np.testing.assert_allclose(trace.losses([0, 1, 0]), expected, rtol=1e-6)
-
-
-def test_loss_as_an_array():
-    given = np.arange(6).reshape(3, 2)
-    np.testing.assert_array_equal(Trace(PROBA, loss=given).losses([0, 0, 0]), given)
-
-
-def test_loss_that_returns_one_number_for_all():
-    """A scorer's mean would pass as the loss of every sample."""
-    trace = Trace(PROBA, loss=lambda y, proba: np.mean(proba.argmax(axis=1) != y))
-    with pytest.raises(ValueError, match="`loss` must return one number per sample"):
-        trace.losses([0, 1, 0])
 
 
 # Rows, memory -----------------------------------------------------------------------------
@@ -173,69 +137,3 @@ def test_pickled_size_and_round_trip(part):
 def test_recorded_members_cannot_be_run():
     with pytest.raises(ValueError, match="recorded trace cannot be run"):
         Trace(PROBA).call(None, 0, None)
-
-
-# The predicted class alone ------------------------------------------------------------------------
-
-
-def test_from_top1_by_hand():
-    trace = Trace.from_top1([[2, 0]], [[0.7, 0.4]], n_classes=4)
-    expected = [[[0.1, 0.1, 0.7, 0.1], [0.4, 0.2, 0.2, 0.2]]]
-    np.testing.assert_allclose(trace.proba, expected, rtol=1e-6)
-
-
-def test_from_top1_squeezes_what_is_below_uniform():
-    confidence = [[0.0], [0.101], [0.202], [0.203]]
-    trace = Trace.from_top1(np.zeros((4, 1), int), confidence, n_classes=5)
-    expected = [0.201, 0.2015, 0.202, 0.203]
-    np.testing.assert_allclose(trace.proba[:, 0, 0], expected, rtol=1e-6)
-
-
-@given(
-    st.integers(2, 2000),
-    arrays(float, st.integers(1, 40), elements=st.floats(0, 1)),
-    st.sampled_from([1, 1e-2, 1e-4]),
-    st.integers(0, 2**32 - 1),
-)
-@settings(max_examples=200, deadline=None)
-def test_from_top1_keeps_answers_and_their_order(n_classes, confidence, scale, seed):
-    """In float32, at any number of classes, and mostly around and below a uniform answer."""
-    confidence = np.sort(np.r_[confidence * scale, np.minimum(confidence * 1.1 / n_classes, 1)])
-    pred = np.random.default_rng(seed).integers(n_classes, size=len(confidence))
-    proba = Trace.from_top1(pred[:, None], confidence[:, None], n_classes).proba[:, 0]
-    np.testing.assert_array_equal(proba.argmax(axis=1), pred)
-    top = proba.max(axis=1)
-    assert (np.diff(top) >= 0).all()
-    second = np.partition(proba, -2, axis=1)[:, -2]
-    assert (top > second).all()
-    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
-    kept = confidence >= 1.01 / n_classes
-    np.testing.assert_array_equal(top[kept], confidence[kept].astype(np.float32))
-
-
-@pytest.mark.parametrize("n_classes", [2, 3, 10, 1000, 20_000])
-def test_from_top1_tells_confidences_below_uniform_apart(n_classes):
-    confidence = np.linspace(0, 1.01 / n_classes, 101)[:, np.newaxis]
-    trace = Trace.from_top1(np.zeros((101, 1), int), confidence, n_classes)
-    assert (np.diff(trace.proba[:, 0, 0]) > 0).all()
-
-
-def test_from_top1_of_one_class():
-    assert (Trace.from_top1([[0], [0]], [[0.0], [1.0]], n_classes=1).proba == 1).all()
-
-
-@pytest.mark.parametrize(
-    ("pred", "confidence", "match"),
-    [
-        ([[0, 1]], [[0.5]], "must both have the shape"),
-        ([0, 1], [0.5, 0.5], "must both have the shape"),
-        ([[0, 3]], [[0.5, 0.5]], "codes 0 to n_classes - 1 = 2"),
-        ([[-1, 0]], [[0.5, 0.5]], "codes 0 to n_classes - 1 = 2"),
-        ([[0, 1]], [[0.5, 1.1]], r"must lie in \[0, 1\]"),
-        ([[0, 1]], [[-0.1, 0.5]], r"must lie in \[0, 1\]"),
-        ([[0, 1]], [[np.nan, 0.5]], r"must lie in \[0, 1\]"),
-    ],
-)
-def test_from_top1_errors(pred, confidence, match):
-    with pytest.raises(ValueError, match=match):
-        Trace.from_top1(pred, confidence, n_classes=3)

@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skcascade import walk
+from skcascade.exceptions import CascadeWarning
 from skcascade.inspection import ExitDisplay
 
 X, X_TEST, Y, Y_TEST = train_test_split(
@@ -44,7 +45,8 @@ def test_exits_of_the_held_out_rows_are_those_of_the_summary(cascade, fit):
     for share in display.exit_rates[display.in_use]:
         assert f"{share:.1%}" in cascade.summary()
     weighted = fit(cv=0.3)
-    weighted.fit(X, Y, sample_weight=np.where(Y < 5, 1.0, 3.0))
+    with pytest.warns(CascadeWarning, match="'neighbors' .* cannot take `sample_weight`"):
+        weighted.fit(X, Y, sample_weight=np.where(Y < 5, 1.0, 3.0))
     route = walk(weighted.trace_, weighted.policy_)
     rates = np.bincount(route.exit, weighted.tuning_.sample_weight, 3)
     shown = ExitDisplay.from_estimator(weighted)

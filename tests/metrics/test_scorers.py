@@ -32,30 +32,30 @@ NAMES = np.array(["ash", "oak", "yew"])[Y]
 ACCURACY, COST = "mean_test_accuracy", "mean_test_neg_relative_cost"
 
 
+#: Rows of each call of the two members. No attributes of the classes, which are part of keys.
+ROWS = {"first": [], "second": []}
+
+
 class Asked(GaussianNB):
     """Keeps the number of rows of each call, all instances together."""
 
-    rows = []
-
     def predict_proba(self, X):
-        Asked.rows.append(len(X))
+        ROWS["first"].append(len(X))
         return super().predict_proba(X)
 
 
 class Second(KNeighborsClassifier):
     """Keeps them in another list."""
 
-    rows = []
-
     def predict_proba(self, X):
-        Second.rows.append(len(X))
+        ROWS["second"].append(len(X))
         return super().predict_proba(X)
 
 
 def asked():
     """Rows that the two members predicted since the last call."""
-    rows = list(Asked.rows), list(Second.rows)
-    Asked.rows.clear(), Second.rows.clear()
+    rows = list(ROWS["first"]), list(ROWS["second"])
+    ROWS["first"].clear(), ROWS["second"].clear()
     return rows
 
 

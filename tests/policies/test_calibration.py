@@ -230,7 +230,7 @@ def digits():
 @pytest.mark.parametrize("method", METHODS)
 def test_calibrated_members(method, ensemble, digits):
     X, y = digits
-    uncalibrated = [GaussianNB(), LogisticRegression(max_iter=2000)]
+    uncalibrated = [LogisticRegression(max_iter=2000), GaussianNB()]
     members = [
         (
             type(member).__name__,

@@ -88,7 +88,9 @@ def the_next(stage, in_use):
 
 def with_rules(policy, solution):
     """`policy` as if it had been fitted to `solution`."""
-    policy.stages_, policy.rules_ = list(solution.stages), solution.rules
+    policy.stages_, policy.rules_ = list(solution.stages), {}
+    for (source, stage), rule in solution.rules.items():
+        policy.rules_.setdefault(stage, {})[source] = rule
     return policy
 
 

@@ -178,3 +178,14 @@ def test_the_greedy_baseline_stops_where_a_head_is_sure():
     drawn = torch.zeros(1, 3)
     base = BASELINES["greedy"](drawn, exit_log_proba(stop), certain)
     assert base.tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_undecided_heads_get_the_bonus_in_training_alone():
+    stop, _, _ = tiny_cascade()
+    target = {"losses": torch.zeros((1, 3), dtype=torch.float64), "weight": torch.ones(1)}
+    plain, rewarded = policy_loss(), policy_loss(entropy=0.5)
+    values = [loss((stop, torch.ones(1)), target).item() for loss in (plain, rewarded)]
+    entropy = torch.distributions.Bernoulli(logits=stop.detach()).entropy().sum().item()
+    assert values[0] - values[1] == pytest.approx(0.5 * entropy)
+    values = [loss.eval()((stop, torch.ones(1)), target).item() for loss in (plain, rewarded)]
+    assert values[0] == values[1]

@@ -194,9 +194,9 @@ def test_more_than_eight_stages_are_eliminated_one_by_one(monkeypatch):
     tried = []
     solve = ThresholdRules.solve
 
-    def counting(self, stages, alphas):
+    def counting(self, stages, alphas, **sweeps):
         tried.append(stages)
-        return solve(self, stages, alphas)
+        return solve(self, stages, alphas, **sweeps)
 
     monkeypatch.setattr(ThresholdRules, "solve", counting)
     thresholds, stages = fitted(nine_stages())
@@ -356,3 +356,14 @@ def test_candidate_thresholds_part_the_samples_between_their_scores(scores):
         assert threshold == pytest.approx((falling[end] + falling[end + 1]) / 2, rel=1e-6)
     for end, threshold in zip(ends, thresholds):
         np.testing.assert_array_equal(falling >= threshold, np.arange(len(score)) <= end)
+
+
+def test_below_the_first_step_the_share_that_exits_falls_to_zero():
+    """A threshold without a loss on these rows has some on others: where cost hardly counts, none
+    exits."""
+    score, loss = np.array([[0.9, 0.9], [0.5, 0.5]]), np.array([[0.0, 0.0], [1.0, 0.0]])
+    edges = np.array([[0.1, 0.6], [np.nan, 0.5]])
+    thresholds, stages = fitted((score, loss, edges, None, np.ones(2)), np.geomspace(1e-3, 0.1, 5))
+    assert stages == [(0, 1)] * 5
+    assert thresholds[0, 0] == np.inf
+    assert thresholds[-1, 0] == pytest.approx(0.7)

@@ -69,3 +69,8 @@ def test_power_close_to_the_normal_approximation():
     drawn = rng.multinomial(1800, [0.03, 0.03, 0.94], size=500)
     won = np.mean([paired_p_value(a, b, 1800, 0.01) <= 0.1 for a, b, _ in drawn])
     assert won > 0.6  # the normal approximation: 0.67; by betting: 0.3
+
+
+@pytest.mark.parametrize("missed", [1e-4, 0.01, 0.05])
+def test_the_probability_that_the_interval_misses_is_part_of_the_p_value(missed):
+    assert paired_p_value(0, 0, 10_000, 0.5, missed) == pytest.approx(missed, rel=1e-9)

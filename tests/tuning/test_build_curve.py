@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcascade.costs import FixedCost
-from skcascade.tuning._build_curve import build_curve, measure_outcome
+from skcascade.tuning._build_curve import build_curve, measure_outcome, reference_stage
 
 
 def computed(alphas, losses, spent, exits, *rest):
@@ -89,3 +89,9 @@ def test_reference_is_the_cheaper_of_equals(costs, reference):
     )
     np.testing.assert_allclose(curve.stage_accuracy, [0.25, 0.75, 0.75])
     assert curve.reference == reference
+
+
+def test_the_stage_that_rejects_is_no_reference():
+    accuracy, cost = np.array([0.7, 0.9, 0.95]), np.array([0.1, 1.0, 0.0])
+    assert reference_stage(accuracy, cost, has_reject=True) == 1
+    assert reference_stage(accuracy, cost, has_reject=False) == 2

@@ -110,3 +110,25 @@ def test_choice_by_hand(point, chosen):
         1,
     )
     assert OperatingPoint.check(**point).choose(points) == chosen
+
+
+@pytest.mark.parametrize("point", [{"alpha": 0.1}, {"max_cost": 0.5}, {"max_accuracy_drop": 0.1}])
+def test_of_equals_the_last_is_chosen(point):
+    """Stages alone come last: where one is enough, no cascade is needed."""
+    points = curve([0.8, 0.9, 0.9, 0.8], [0.2, 0.3, 0.3, 0.4], [0.8, 0.9], [0.4, 1.0], 1)
+    if "max_accuracy_drop" in point:
+        points = curve([0.8, 0.8, 0.9], [0.2, 0.2, 0.3], [0.8, 0.9], [0.4, 1.0], 1)
+        assert OperatingPoint.check(**point).choose(points) == 1
+    else:
+        assert (
+            OperatingPoint.check(
+                **point,
+            ).choose(points)
+            == 2
+        )
+
+
+def test_a_drop_is_measured_against_the_reference_stage():
+    """Points above it do not raise the bar."""
+    points = curve([0.95, 0.9, 0.86], [0.9, 0.5, 0.2], [0.7, 0.9], [0.1, 1.0], 1)
+    assert OperatingPoint.check(max_accuracy_drop=0.05).choose(points) == 2

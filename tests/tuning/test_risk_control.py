@@ -58,6 +58,15 @@ def test_a_stage_alone_is_no_obstacle():
     assert policy.stages_ == [0, 2]
 
 
+def test_a_stage_alone_that_is_beaten_is_not_tested():
+    trace, y = recorded(2000)
+    test, search, _, _ = certifying(trace, y, max_cost=0.5)
+    curve, last = search.curve, search.alone(2)
+    assert curve.accuracy[last] > curve.accuracy[test.fallback]
+    assert last not in curve.pareto()
+    assert last not in test.order
+
+
 def test_order_and_fallback():
     trace, y = recorded(2000)
     test, search, _, _ = certifying(trace, y, max_accuracy_drop=0.03)

@@ -1,5 +1,8 @@
 """Keys of caches: equal for what fits alike, different for what does not."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -71,3 +74,13 @@ def test_fitted_nets_by_weights():
     assert digest(first.net_, fitted=True) == digest(again.net_, fitted=True)
     assert digest(first, fitted=True) != digest(other, fitted=True)
     assert digest(first.net_, fitted=True) != digest(fitted(1).net_, fitted=True)
+
+
+class Bayes(GaussianNB):
+    """A class whose code is part of the key."""
+
+
+def test_use_of_a_class_does_not_change_its_digest():
+    before = digest(Bayes())
+    copy.deepcopy(pickle.loads(pickle.dumps(Bayes().fit(X, Y))))  # Python notes slots in the class
+    assert digest(Bayes()) == before

@@ -1,0 +1,135 @@
+"""Checks of parameters that contradict each other or what is known before members are fitted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from ..costs import FixedCost
+from ..costs._default import check_cost
+from ..utils._warn import warn
+
+__all__ = [
+    "check_certificate",
+    "check_costs",
+    "check_loss",
+    "check_reject",
+    "may_reject",
+    "n_stages_before_fit",
+    "warn_if_memorized",
+]
+
+#: Rows and accuracy from which prefit members look as if they had been fitted on these rows.
+MEMORIZED_ROWS, MEMORIZED = 30, 0.999
+
+
+def may_reject(cascade):
+    """Whether samples may be rejected."""
+    return not (cascade.reject_cost is None and cascade.max_error is None)
+
+
+def check_reject(cascade):
+    """ValueError if parameters about rejected samples contradict others."""
+    check_certificate(cascade, max_error=cascade.max_error)
+    if cascade.max_error is None:
+        return
+    if cascade.reject_cost is not None:
+        raise ValueError(
+            "At most one of `reject_cost` and `max_error` may be given: `max_error` chooses"
+            " `reject_cost`. Set the other to None."
+        )
+
+
+def check_certificate(cascade, *, recorded=True, weighted=False, max_error=None):
+    """ValueError if `confidence_level` is set where nothing can be certified.
+
+    Parameters
+    ----------
+    cascade : CascadeClassifier
+    recorded : bool, default=True
+        Whether the held-out answers are those of the deployed members.
+    weighted : bool, default=False
+        Whether the held-out rows have weights.
+    max_error : float, default=None
+        The error rate that is asked for.
+    """
+    if cascade.confidence_level is None:
+        return
+    if not recorded:
+        raise ValueError(
+            "`confidence_level` needs held-out answers of the very members that are deployed:"
+            f" a float `cv`, 'prefit' or FrozenEstimator members, got cv={cascade.cv!r}."
+        )
+    if max_error is not None:
+        raise ValueError(
+            "`confidence_level` certifies `max_accuracy_drop` or `max_cost`, not `max_error`. Drop"
+            " one of them, or give `reject_cost`."
+        )
+    if weighted:
+        raise ValueError(
+            "`confidence_level` certifies the mean over equal rows: it cannot be combined"
+            " with `sample_weight`. Drop one of them."
+        )
+
+
+class _Unfitted(NamedTuple):
+    """Number and names of stages, before there are any."""
+
+    n_stages: int
+    names: list[str]
+
+
+def n_stages_before_fit(members):
+    """Number of stages, None if a member has several exits: it is known after its fit."""
+    estimators = members.estimators
+    several = [hasattr(e, "step") and getattr(e, "n_exits", None) != 1 for e in estimators]
+    return None if any(several) else len(estimators)
+
+
+def check_costs(cascade, members):
+    """ValueError if given costs do not fit, as far as this is known before anything is fitted."""
+    n_stages = n_stages_before_fit(members)
+    if cascade.cost is None or not isinstance(model := check_cost(cascade.cost), FixedCost):
+        return
+    if n_stages is None:
+        return
+    fitted = clone(model).fit(_Unfitted(n_stages, members.names))
+    cheapest = fitted.relative(fitted.edge_costs_[0]).min()
+    target = cascade.max_cost
+    if target is not None and not may_reject(cascade) and cheapest > target + 1e-12:
+        raise ValueError(
+            f"`max_cost`={target} cannot be reached: the cheapest stage alone has a relative cost"
+            f" of {cheapest:.4g}. Raise `max_cost`, or add a cheaper member."
+        )
+
+
+def check_loss(loss, n_classes):
+    """ValueError if `loss` does not return one finite number for each of a few samples."""
+    if loss is None:
+        return
+    y = np.arange(n_classes)
+    proba = np.full((n_classes, n_classes), 1 / n_classes, dtype=np.float32)
+    values = np.asarray(loss(y, proba))
+    if values.shape != y.shape:
+        raise ValueError(
+            f"`loss` must return one number per sample, an array of shape {y.shape}, got"
+            f" {values.shape}."
+        )
+    if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+        raise ValueError("`loss` must return finite numbers, got NaN, infinity or others.")
+
+
+def warn_if_memorized(cv, trace, codes):
+    """Warn if every stage is correct on practically all of many held-out rows."""
+    if not isinstance(cv, str) or len(codes) < MEMORIZED_ROWS:
+        return
+    stages = range(trace.n_stages)
+    accuracy = [np.mean(trace.proba[:, k].argmax(axis=1) == codes) for k in stages]
+    if min(accuracy) >= MEMORIZED:
+        warn(
+            f"With cv='prefit', every member is correct on {min(accuracy):.1%} of the rows or more:"
+            " they look like the rows that the members were fitted on, where thresholds come out"
+            " too permissive. Give rows that no member was fitted on."
+        )

@@ -1,0 +1,114 @@
+"""Parameters that contradict each other or what is known before members are fitted."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+
+from skcascade import CascadeClassifier, Trace
+from skcascade.cascade._checks import (
+    check_certificate,
+    check_costs,
+    check_loss,
+    check_reject,
+    may_reject,
+    n_stages_before_fit,
+    warn_if_memorized,
+)
+from skcascade.cascade._validation import check_members
+from skcascade.exceptions import CascadeWarning
+from skcascade.members import EarlyExitNetClassifier
+from skcascade.nets import EarlyExitNet
+
+MEMBERS = [("small", GaussianNB()), ("large", LogisticRegression())]
+X = np.zeros((4, 2))
+
+
+def cascade(**params):
+    return CascadeClassifier(**{"members": MEMBERS, **params})
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [({}, False), ({"reject_cost": 0.0}, True), ({"max_error": 0.1}, True)],
+)
+def test_whether_samples_may_be_rejected(params, expected):
+    assert may_reject(cascade(**params)) is expected
+
+
+def test_reject_cost_is_given_or_chosen():
+    check_reject(cascade(max_error=0.1))
+    with pytest.raises(ValueError, match="At most one of `reject_cost` and `max_error`"):
+        check_reject(cascade(max_error=0.1, reject_cost=0.2))
+
+
+@pytest.mark.parametrize(
+    ("found", "match"),
+    [
+        ({"recorded": False}, "needs held-out answers of the very members that are deployed"),
+        ({"max_error": 0.1}, "certifies `max_accuracy_drop` or `max_cost`, not `max_error`"),
+        ({"weighted": True}, "cannot be combined with `sample_weight`"),
+    ],
+)
+def test_what_cannot_be_certified(found, match):
+    check_certificate(cascade(), **found)
+    check_certificate(cascade(confidence_level=0.9))
+    with pytest.raises(ValueError, match=match):
+        check_certificate(cascade(confidence_level=0.9), **found)
+
+
+def test_number_of_stages_is_unknown_before_a_net_with_exits_is_fitted():
+    assert n_stages_before_fit(check_members(cascade(), X)) == 2
+    net = cascade(members=[*MEMBERS, ("net", EarlyExitNetClassifier(EarlyExitNet))])
+    members = check_members(net, X)
+    assert n_stages_before_fit(members) is None
+    check_costs(net.set_params(cost=[1, 2, 3, 4, 5]), members)
+
+
+@pytest.mark.parametrize("cost", [[1, 4], {"small": 1, "large": 4}], ids=["list", "names"])
+def test_an_unreachable_cost(cost):
+    given = cascade(cost=cost, max_cost=0.25)
+    check_costs(given, check_members(given, X))
+    given.set_params(max_cost=0.24)
+    with pytest.raises(ValueError, match="`max_cost`=0.24 cannot be reached: .* of 0.25. Raise"):
+        check_costs(given, check_members(given, X))
+    given.set_params(reject_cost=0.1)  # rejecting at once costs nothing
+    check_costs(given, check_members(given, X))
+
+
+def test_costs_by_other_names():
+    given = cascade(cost={"small": 1, "big": 4})
+    with pytest.raises(ValueError, match=r"lacks \['large'\] and has \['big'\] too"):
+        check_costs(given, check_members(given, X))
+
+
+@pytest.mark.parametrize(
+    ("loss", "match"),
+    [
+        (lambda y, proba: 0.5, r"one number per sample, .* \(3,\), got \(\)"),
+        (lambda y, proba: proba, r"one number per sample, .* \(3,\), got \(3, 3\)"),
+        (lambda y, proba: np.log(y - y), "finite numbers"),
+        (lambda y, proba: y.astype(str), "finite numbers"),
+    ],
+    ids=["a number", "a matrix", "infinity", "strings"],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_losses_that_cannot_be_used(loss, match):
+    with pytest.raises(ValueError, match=match):
+        check_loss(loss, 3)
+
+
+def test_losses_that_can():
+    check_loss(None, 3)
+    check_loss(lambda y, proba: 1 - proba[np.arange(len(y)), y], 3)
+
+
+def test_memorized_rows_are_suspicious():
+    y = np.arange(30) % 2
+    right = np.eye(2)[np.stack([y, y], axis=1)]
+    with pytest.warns(CascadeWarning, match="every member is correct on 100.0% of the rows"):
+        warn_if_memorized("prefit", Trace(right), y)
+    warn_if_memorized("prefit", Trace(right[:29]), y[:29])  # too few to tell
+    warn_if_memorized(0.2, Trace(right), y)  # members were not fitted on them
+    right[0, 1] = [0.0, 1.0]  # one mistake of one member
+    warn_if_memorized("prefit", Trace(right), y)
