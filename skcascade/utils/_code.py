@@ -81,8 +81,24 @@ def _member(value, seen):
     value = inspect.unwrap(value) if callable(value) else value
     if isinstance(value, FunctionType):
         return _function(value, seen, method=True)
+    return _value(value, seen)
+
+
+def _value(value, seen):
+    """Code, a plain value by its text, or another object by its type.
+
+    The text of an object holds its address, which is another one in each process.
+    """
     if isinstance(value, type):
         return identify(value, seen)
+    if isinstance(value, FunctionType):
+        return value.__qualname__ if _is_library(value) else _function(value, seen, method=True)
+    if isinstance(value, dict):
+        return [(_value(key, seen), _value(inner, seen)) for key, inner in value.items()]
+    if isinstance(value, (tuple, list)):
+        return type(value).__qualname__, [_value(inner, seen) for inner in value]
+    if isinstance(value, (set, frozenset)):  # in an order that does not depend on the process
+        return sorted(repr(_value(inner, seen)) for inner in value)
     return repr(value) if isinstance(value, _PLAIN) else type(value).__qualname__
 
 
@@ -98,7 +114,7 @@ def _function(function, seen, method=False):
             " cache cannot tell from others of that kind. Define it with `def` or `class` at the"
             " top of a module, or set memory=None."
         )
-    defaults = repr((function.__defaults__, function.__kwdefaults__))
+    defaults = _value((function.__defaults__, function.__kwdefaults__), seen)
     names, referred = _names(function.__code__), {}
     for name, value in _own(function.__globals__, names):
         if not isinstance(value, ModuleType):
@@ -112,9 +128,7 @@ def _function(function, seen, method=False):
 
 
 def _reference(value, seen):
-    if isinstance(value, BuiltinFunctionType):
-        return value.__qualname__
-    return identify(value, seen) if isinstance(value, (FunctionType, type)) else repr(value)
+    return identify(value, seen) if isinstance(value, FunctionType) else _value(value, seen)
 
 
 def _enclosed(function):
@@ -123,7 +137,10 @@ def _enclosed(function):
         value = cell.cell_contents
         if name == "__class__":
             continue
-        if not isinstance(value, (*_PLAIN, BuiltinFunctionType, FunctionType, type)):
+        if isinstance(value, BuiltinFunctionType):  # as in the methods of a NamedTuple
+            yield name, value.__qualname__
+            continue
+        if not isinstance(value, (*_PLAIN, FunctionType, type)):
             raise UnkeyableError(
                 f"{function.__qualname__!r} uses {name!r} of the function around it, which the"
                 " cache cannot describe. Define it at the top of a module, or set memory=None."

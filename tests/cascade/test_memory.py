@@ -1,6 +1,7 @@
 """How often members are fitted and searches run, with and without a cache."""
 
 import pickle
+from collections import UserDict
 
 import joblib
 import numpy as np
@@ -30,7 +31,8 @@ THREE_FOLDS = [(ROWS[ROWS % 3 != i], ROWS[ROWS % 3 == i]) for i in range(3)]
 
 
 #: Counts of this process. They are no attributes of the classes, which are part of the key.
-COUNTS = {"net": 0, "torch": 0, "solved": 0}
+#: No dict: plain values that the code of members refers to are part of the key.
+COUNTS = UserDict(net=0, torch=0, solved=0)
 
 
 class CountedNet(NeuralNetClassifier):

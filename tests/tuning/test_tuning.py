@@ -2,6 +2,7 @@
 
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -147,6 +148,45 @@ def test_moving_the_operating_point_is_a_fresh_fit_there(certified):
             fresh, _, same_index = make_tuning(trace, y).fit(point, level)
             assert same(policy, fresh)
             assert index == same_index
+
+
+def other_loss(y, proba):
+    return 0.5 * (proba.argmax(axis=1) != y) + 0.1 * y
+
+
+@pytest.mark.parametrize(
+    "changed", ["loss", "codes", "weight", "answers", "cost", "policy", "seed"]
+)
+def test_a_cached_search_is_that_of_the_same_evidence(changed, tmp_path):
+    """With a search of something else in the cache, the curve is the one without a cache."""
+    memory = joblib.Memory(tmp_path, verbose=0)
+    trace, y = recorded()
+    given = np.random.default_rng(1).integers(2, size=(200, 3)).astype(float)
+    seed, policy, weight = 0, ConfidenceThreshold(), np.ones(len(y))
+    # Losses that are given do not tell the codes.
+    trace = Trace(trace.proba, loss=given) if changed == "codes" else trace
+    Tuning(policy, trace, y, COST, weight, seed).search(memory=memory)
+    cost = COST
+    match changed:
+        case "loss":
+            trace = Trace(trace.proba, loss=other_loss)
+        case "codes":
+            y = (y + (np.arange(len(y)) < 100)) % 3
+        case "weight":
+            weight = 1.0 + y
+        case "answers":
+            trace = Trace(trace.proba[:, :, ::-1])
+        case "cost":
+            cost = FixedCost([1, 2, 9]).fit(3)
+        case "policy":
+            policy = ConfidenceThreshold("margin")
+        case "seed":
+            seed = 1
+    cached = Tuning(policy, trace, y, cost, weight, seed).search(memory=memory)
+    fresh = Tuning(policy, trace, y, cost, weight, seed).search()
+    np.testing.assert_array_equal(cached.rows, fresh.rows)
+    np.testing.assert_array_equal(cached.curve.accuracy, fresh.curve.accuracy)
+    np.testing.assert_array_equal(cached.curve.cost, fresh.curve.cost)
 
 
 def test_policies_of_two_points_share_nothing_that_is_set():

@@ -3,6 +3,7 @@
 import importlib
 import re
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -83,6 +84,14 @@ def write(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "Constant"])
+def test_another_operator_changes_the_identity(write, name):
+    """The constants and names of the code stay as they are."""
+    before = identify(getattr(write(), name))
+    edited = write(lambda text: text.replace(" + 1", " - 1"))
+    assert identify(getattr(edited, name)) != before
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_edit_anywhere_in_the_code_of_the_user_changes_the_identity(write, name):
     before = identify(getattr(write(), name))
@@ -112,3 +121,30 @@ def recursive(X):
 
 def test_code_that_refers_to_itself_is_identified():
     assert identify(recursive) == identify(recursive)
+
+
+@pytest.mark.parametrize("module", ["costs", "members", "metrics", "policies", "nets"])
+def test_no_identity_holds_an_address(module):
+    """Addresses and orders of sets are other ones in each process."""
+    public = importlib.import_module(f"skcascade.{module}")
+    for name in public.__all__:
+        assert " at 0x" not in repr(identify(getattr(public, name))), name
+
+
+class Tagged(NamedTuple):
+    value: int = 0
+
+
+TOOL = object()
+
+
+class Marked:
+    marks = (object(), {"step": recursive, "kind": Tagged}, {3, 1, 2})
+
+    def step(self, X, tool=TOOL):
+        return Tagged(X)
+
+
+def test_objects_in_attributes_and_defaults_count_by_their_type():
+    assert " at 0x" not in repr(identify(Marked))
+    assert "object" in repr(identify(Marked))
