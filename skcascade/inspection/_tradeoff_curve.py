@@ -121,14 +121,7 @@ def tradeoff_curve(
     0.018
     """
     rng = check_random_state(random_state)
-    if not isinstance(by, str) or by not in OperatingPoint._fields:
-        raise ValueError(f"`by` must be one of {list(OperatingPoint._fields)}, got {by!r}.")
-    check_kind("n_bootstrap", n_bootstrap, Integral, "an integer")
-    check_kind("band_level", band_level, Real, "a number")
-    if n_bootstrap < 0:
-        raise ValueError(f"`n_bootstrap` must be 0 or more, got {n_bootstrap}.")
-    if not 0 < band_level < 1:
-        raise ValueError(f"`band_level` must lie in (0, 1), got {band_level!r}.")
+    _check_arguments(by, n_bootstrap, band_level)
     if isinstance(cascade_or_trace, Trace):
         inputs = inputs_from_trace(cascade_or_trace, X, y, policy, cost)
         cv = N_FOLDS if cv is None else cv
@@ -156,3 +149,15 @@ def tradeoff_curve(
         return curve
     accuracy_band, cost_band = np.swapaxes(intervals, 0, 1)
     return replace(curve, accuracy_band=accuracy_band, cost_band=cost_band)
+
+
+def _check_arguments(by, n_bootstrap, band_level):
+    """An error for what cannot be used, before any stage is run."""
+    if not isinstance(by, str) or by not in OperatingPoint._fields:
+        raise ValueError(f"`by` must be one of {list(OperatingPoint._fields)}, got {by!r}.")
+    check_kind("n_bootstrap", n_bootstrap, Integral, "an integer")
+    check_kind("band_level", band_level, Real, "a number")
+    if n_bootstrap < 0:
+        raise ValueError(f"`n_bootstrap` must be 0 or more, got {n_bootstrap}.")
+    if not 0 < band_level < 1:
+        raise ValueError(f"`band_level` must lie in (0, 1), got {band_level!r}.")
