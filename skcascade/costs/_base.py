@@ -109,7 +109,7 @@ class BaseCostModel(BaseEstimator):
                 f" {len(self.edge_costs_)}), got {visited.shape}."
             )
         if visited.dtype.kind != "b":  # integers would select rows by their numbers
-            if not np.isin(visited, [0, 1]).all():
+            if visited.dtype.kind not in "iuf" or not np.isin(visited, [0, 1]).all():
                 raise ValueError(f"`visited` must be bool, got {visited.dtype}.")
             visited = visited.astype(bool)
         cost = np.zeros(len(visited))

@@ -233,7 +233,7 @@ def elsewhere(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 @given(st.data())
-@settings(max_examples=20, deadline=5000)
+@settings(max_examples=20, deadline=5000, derandomize=True)
 def test_malformed_arguments(case, data):
     function, valid = CASES[case]
     name = data.draw(st.sampled_from(list(valid)))

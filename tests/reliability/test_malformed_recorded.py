@@ -247,7 +247,7 @@ def is_kept(function, given, name):
 
 @pytest.mark.parametrize("case", CASES)
 @given(st.data())
-@settings(max_examples=25, deadline=5000)
+@settings(max_examples=25, deadline=5000, derandomize=True)
 def test_malformed_arguments(case, data):
     function, valid = CASES[case]
     name = data.draw(st.sampled_from(list(valid)))
