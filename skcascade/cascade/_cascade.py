@@ -374,8 +374,9 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
             **asked, confidence_level=self.confidence_level, tunable=self.policy_.tunable
         )
         tuning = get_tuning(self)
-        weighted, max_error = tuning.sample_weight is not None, self._max_error
-        check_certificate(self, recorded=self._recorded, weighted=weighted, max_error=max_error)
+        max_error = self._max_error
+        check_certificate(self, recorded=self._recorded, max_error=max_error)
+        check_weight(tuning.sample_weight, tuning.y, self.confidence_level)
         names = self.stage_names_
         self.__dict__.update(self._choose(tuning, target, max_error, names, True))
         return self.set_params(**asked)

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from ..costs import FixedCost
 from ..costs._default import check_cost
+from ..tuning._operating_point import check_reachable
 from ..utils._warn import warn
 
 __all__ = [
@@ -42,7 +43,7 @@ def check_reject(cascade):
         )
 
 
-def check_certificate(cascade, *, recorded=True, weighted=False, max_error=None):
+def check_certificate(cascade, *, recorded=True, max_error=None):
     """ValueError if `confidence_level` is set where nothing can be certified.
 
     Parameters
@@ -50,8 +51,6 @@ def check_certificate(cascade, *, recorded=True, weighted=False, max_error=None)
     cascade : CascadeClassifier
     recorded : bool, default=True
         Whether the held-out answers are those of the deployed members.
-    weighted : bool, default=False
-        Whether the held-out rows have weights.
     max_error : float, default=None
         The error rate that is asked for.
     """
@@ -66,11 +65,6 @@ def check_certificate(cascade, *, recorded=True, weighted=False, max_error=None)
         raise ValueError(
             "`confidence_level` certifies `max_accuracy_drop` or `max_cost`, not `max_error`. Drop"
             " one of them, or give `reject_cost`."
-        )
-    if weighted:
-        raise ValueError(
-            "`confidence_level` certifies the mean over equal rows: it cannot be combined"
-            " with `sample_weight`. Drop one of them."
         )
 
 
@@ -96,13 +90,8 @@ def check_costs(cascade, members):
     if n_stages is None:
         return
     fitted = clone(model).fit(_Unfitted(n_stages, members.names))
-    cheapest = fitted.relative(fitted.edge_costs_[0]).min()
-    target = cascade.max_cost
-    if target is not None and not may_reject(cascade) and cheapest > target + 1e-12:
-        raise ValueError(
-            f"`max_cost`={target} cannot be reached: the cheapest stage alone has a relative cost"
-            f" of {cheapest:.4g}. Raise `max_cost`, or add a cheaper member."
-        )
+    if cascade.max_cost is not None and not may_reject(cascade):
+        check_reachable(cascade.max_cost, fitted.relative(fitted.edge_costs_[0]))
 
 
 def check_loss(loss, n_classes):

@@ -6,13 +6,14 @@ from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..utils._kinds import check_kind
 
 if TYPE_CHECKING:
     from ._curve import TradeoffCurve
 
-__all__ = ["OperatingPoint"]
+__all__ = ["OperatingPoint", "check_reachable"]
 
 
 class OperatingPoint(NamedTuple):
@@ -127,13 +128,17 @@ class OperatingPoint(NamedTuple):
             If there is none.
         """
         affordable = curve.stage_cost <= (self.max_cost or 0.0) + 1e-12
-        if not affordable.any():
-            raise ValueError(
-                f"`max_cost`={self.max_cost} cannot be reached: the cheapest stage alone has"
-                f" a relative cost of {curve.stage_cost.min():.4g}. Raise `max_cost`, or add a"
-                " cheaper member."
-            )
+        check_reachable(self.max_cost or 0.0, curve.stage_cost)
         return int(np.argmax(np.where(affordable, curve.stage_accuracy, -np.inf)))
+
+
+def check_reachable(max_cost: float, stage_cost: NDArray[np.float64]) -> None:
+    """ValueError if even the cheapest stage alone costs more than `max_cost`."""
+    if stage_cost.min() > max_cost + 1e-12:
+        raise ValueError(
+            f"`max_cost`={max_cost} cannot be reached: the cheapest stage alone has a relative"
+            f" cost of {stage_cost.min():.4g}. Raise `max_cost`, or add a cheaper member."
+        )
 
 
 def _smallest(value, tie):

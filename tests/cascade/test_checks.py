@@ -19,6 +19,7 @@ from skcascade.cascade._validation import check_members
 from skcascade.exceptions import CascadeWarning
 from skcascade.members import EarlyExitNetClassifier
 from skcascade.nets import EarlyExitNet
+from skcascade.tuning._fit_policy import check_weight
 
 MEMBERS = [("small", GaussianNB()), ("large", LogisticRegression())]
 X = np.zeros((4, 2))
@@ -47,7 +48,6 @@ def test_reject_cost_is_given_or_chosen():
     [
         ({"recorded": False}, "needs held-out answers of the very members that are deployed"),
         ({"max_error": 0.1}, "certifies `max_accuracy_drop` or `max_cost`, not `max_error`"),
-        ({"weighted": True}, "cannot be combined with `sample_weight`"),
     ],
 )
 def test_what_cannot_be_certified(found, match):
@@ -55,6 +55,13 @@ def test_what_cannot_be_certified(found, match):
     check_certificate(cascade(confidence_level=0.9))
     with pytest.raises(ValueError, match=match):
         check_certificate(cascade(confidence_level=0.9), **found)
+
+
+def test_weights_cannot_be_certified():
+    check_weight(np.ones(4), np.array([0, 1, 0, 1]))
+    check_weight(None, np.array([0, 1]), confidence_level=0.9)
+    with pytest.raises(ValueError, match="cannot be combined with `sample_weight`"):
+        check_weight(np.ones(4), np.array([0, 1, 0, 1]), confidence_level=0.9)
 
 
 def test_number_of_stages_is_unknown_before_a_net_with_exits_is_fitted():
