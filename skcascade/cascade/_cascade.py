@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ..costs import BaseCostModel
+from ..evidence._named_losses import NAMED_LOSSES
 from ..evidence._reject import add_reject_label
 from ..members._adapters import adapt
 from ..policies import BaseExitPolicy, ConfidenceThreshold
@@ -71,9 +72,10 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         Cost of each stage: a model, its name, numbers of shape (n_stages,), or numbers by the
         names of the members. None: :class:`~skcascade.costs.MacsCost` where every member can
         be counted, else one unit per stage, with a warning.
-    loss : callable, default=None
-        `loss(y, proba)` takes codes (n_samples,) and probabilities (n_samples, n_classes)
-        and gives the loss of each sample. None: 0/1. Accuracy means 1 - mean loss.
+    loss : {"zero_one", "log_loss", "brier", "balanced"}, array-like or callable, default=None
+        What an answer loses. An array is a cost matrix with a row for each true and a column for
+        each predicted class. A callable `loss(y, proba)` takes codes (n_samples,) and probabilities
+        (n_samples, n_classes). None: "zero_one". Accuracy means 1 - mean loss.
     alpha : float, default=None
         Cost weight: the cost of one full run of the last stage, in units of accuracy. At
         most one of `alpha`, `max_accuracy_drop` and `max_cost` may be given; none means
@@ -190,7 +192,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         "members": [list, tuple, None],
         "policy": [BaseExitPolicy, None],
         "cost": [BaseCostModel, dict, StrOptions({"macs", "latency"}), "array-like", None],
-        "loss": [callable, None],
+        "loss": [StrOptions(set(NAMED_LOSSES)), "array-like", callable, None],
         "alpha": [Real, None],
         "max_accuracy_drop": [Real, None],
         "max_cost": [Real, None],
@@ -310,7 +312,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         labels = add_reject_label(classes, self.reject_label) if may_reject(self) else classes
         policy.check_params(n_stages_before_fit(members))
         check_costs(self, members)
-        check_loss(self.loss, len(classes))
+        loss = check_loss(self.loss, len(classes))
         metadata = route_metadata(self, members, sample_weight, fit_params)
         weight = check_weight(metadata.weight, codes, self.confidence_level)
         splits = split_rows(self.cv, y, codes, rng, metadata.split)
@@ -321,7 +323,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         memory, data = check_memory(self.memory), Data(X, y, codes, classes)
         fitter = MemberFitter(
-            members.names, adapted, metadata.members, self.loss, self.batch_size, self.n_jobs,
+            members.names, adapted, metadata.members, loss, self.batch_size, self.n_jobs,
             self.verbose, memory, context,
         )  # fmt: skip
         fitted = fit_and_record(fitter, data, splits, policy, self.cost, target, rng)
@@ -339,7 +341,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         self.stages_, self.cost_, self.classes_ = fitted.stages, fitted.cost, classes
         self.labels_ = labels
         self._inputs = Inputs.of(features, members.some_allow_nan)
-        self._max_error = self.max_error
+        self._max_error, self._loss = self.max_error, loss
         self._recorded = are_recorded_members(self.cv, members.estimators)
         return self
 
@@ -377,8 +379,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         max_error = self._max_error
         check_certificate(self, recorded=self._recorded, max_error=max_error)
         check_weight(tuning.sample_weight, tuning.y, self.confidence_level)
-        names = self.stage_names_
-        self.__dict__.update(self._choose(tuning, target, max_error, names, True))
+        self.__dict__.update(self._choose(tuning, target, max_error, self.stage_names_, True))
         return self.set_params(**asked)
 
     def _choose(self, tuning, target, max_error, names, keep, memory=None):
@@ -394,7 +395,6 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
             "tradeoff_index_": index,
             "reject_cost_": tuning.reject_cost,
             "_exits": tuning.replay(policy),
-            "_loss": tuning.trace.loss,
         }
         return {**chosen, "tuning_": tuning} if keep else chosen
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from ..costs import FixedCost
 from ..costs._default import check_cost
+from ..evidence._losses import resolve_loss
 from ..tuning._operating_point import check_reachable
 from ..utils._warn import warn
 
@@ -95,9 +96,13 @@ def check_costs(cascade, members):
 
 
 def check_loss(loss, n_classes):
-    """ValueError if `loss` does not return one finite number for each of a few samples."""
+    """The loss that a name or a matrix stands for; ValueError for one that cannot be used.
+
+    A callable must return one finite number for each of a few samples.
+    """
+    loss = resolve_loss(loss, n_classes)
     if loss is None:
-        return
+        return None
     y = np.arange(n_classes)
     proba = np.full((n_classes, n_classes), 1 / n_classes, dtype=np.float32)
     values = np.asarray(loss(y, proba))
@@ -108,6 +113,7 @@ def check_loss(loss, n_classes):
         )
     if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
         raise ValueError("`loss` must return finite numbers, got NaN, infinity or others.")
+    return loss
 
 
 def warn_if_memorized(cv, trace, codes):

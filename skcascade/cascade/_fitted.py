@@ -230,7 +230,8 @@ class FittedCascade(VersionedPickle, ClassifierMixin):
         """
         live, memory = self.evidence(X), check_memory(self.memory)
         proba = record(live.stages, live.X, memory, batch_size=self.batch_size)
-        return Trace(proba, self.classes_, self._loss, has_reject=self.stages_.has_reject)
+        trace = Trace(proba, self.classes_, self._loss, has_reject=self.stages_.has_reject)
+        return trace if self.reject_cost_ is None else trace.with_reject(self.reject_cost_)
 
     def summary(self) -> str:
         """Stages, costs and accuracies on held-out rows, and whether a cascade pays.

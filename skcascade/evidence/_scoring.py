@@ -47,10 +47,8 @@ class RecordedAnswers(ClassifierMixin, BaseEstimator):
 class MeanLoss:
     """One minus the mean loss."""
 
-    name = "accuracy"
-
-    def __init__(self, losses, weight):
-        self.losses, self.weight = losses, weight
+    def __init__(self, losses, weight, name="accuracy"):
+        self.losses, self.weight, self.name = losses, weight, name
 
     def value(self, exits):
         return float(1 - np.average(self.losses[np.arange(len(exits)), exits], weights=self.weight))

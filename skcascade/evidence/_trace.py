@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..utils._kinds import as_array, check_kind
-from ._losses import RejectLoss, given_losses, stage_losses, zero_one_loss
+from ._losses import RejectLoss, resolve_loss, zero_one_loss
 from ._probabilities import explain
 from ._stages import Live, Stages
 from ._top1 import check_classes, encode, spread_top1
+from ._trace_losses import TraceLosses
 from ._walk import BLOCK_BYTES
 
 __all__ = ["Trace"]
 
 
-class Trace:
+class Trace(TraceLosses):
     """The answer of every stage for every sample.
 
     A policy is fitted on a trace alone, so models that cannot be run here
@@ -35,10 +36,12 @@ class Trace:
     classes : array-like of shape (n_classes,), default=None
         Labels of the columns. None means that `y` holds codes
         0 to `n_classes` - 1.
-    loss : callable or array-like of shape (n_samples, n_stages), default=None
-        Loss of an answer. A callable `loss(y, proba)` takes codes
-        (n_samples,) and probabilities (n_samples, n_classes) of one stage and
-        returns one number per sample. None is the 0/1 loss.
+    loss : str, array-like or callable, default=None
+        Loss of an answer. "zero_one" (None is the same), "log_loss", "brier" or "balanced"; an
+        array of shape (n_samples, n_stages), the loss of each answer; a cost matrix of shape
+        (n_classes, n_classes) (:class:`~skcascade.evidence.CostMatrix` if it could be taken for
+        the former); or a callable `loss(y, proba)` that takes codes (n_samples,) and
+        probabilities (n_samples, n_classes) of one stage and returns one number per sample.
     has_reject : bool, default=False
         Whether samples that exit at the last stage are rejected; its rows are zeros.
 
@@ -50,12 +53,14 @@ class Trace:
         Its shape.
     has_reject : bool
         Whether samples that exit at the last stage are rejected.
+    metric : str
+        Name of the score that is one minus the mean loss, such as "accuracy".
 
     Raises
     ------
     ValueError
         If `proba` is not three-dimensional, is empty, or holds no probabilities, or `loss` is
-        not finite.
+        unknown, not finite, or of another shape.
 
     See Also
     --------
@@ -76,7 +81,7 @@ class Trace:
         self,
         proba: ArrayLike,
         classes: ArrayLike | None = None,
-        loss: Callable | ArrayLike | None = None,
+        loss: str | Callable | ArrayLike | None = None,
         *,
         has_reject: bool = False,
     ) -> None:
@@ -99,7 +104,7 @@ class Trace:
         self.proba = proba
         self.has_reject = has_reject
         self.classes = None if classes is None else check_classes(classes, proba.shape[2])
-        self.loss = loss if loss is None or callable(loss) else given_losses(loss, proba.shape[:2])
+        self.loss = resolve_loss(loss, proba.shape[2], proba.shape[:2])
 
     @classmethod
     def record(
@@ -108,7 +113,7 @@ class Trace:
         X: Any,
         *,
         classes: ArrayLike | None = None,
-        loss: Callable | ArrayLike | None = None,
+        loss: str | Callable | ArrayLike | None = None,
         batch_size: int | None = None,
     ) -> Trace:
         """Run every stage on every row of `X`.
@@ -223,7 +228,7 @@ class Trace:
         Parameters
         ----------
         reject_cost : float in [0, 1)
-            Loss of a rejected sample; an error has loss 1.
+            Loss of a rejected sample; an error has the 0/1 loss 1.
 
         Returns
         -------
@@ -284,27 +289,6 @@ class Trace:
                 f"`y` must have the shape (n_samples,) = ({self.n_samples},), got {y.shape}."
             )
         return encode(y, np.arange(self.n_classes) if self.classes is None else self.classes, "y")
-
-    def losses(self, y: ArrayLike) -> NDArray[np.float64]:
-        """Loss of every stage on every sample.
-
-        Parameters
-        ----------
-        y : array-like of int, shape (n_samples,)
-            True codes.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_stages), float64
-
-        Raises
-        ------
-        ValueError
-            If `loss` is a callable that does not return one number per sample.
-        """
-        if isinstance(self.loss, np.ndarray):
-            return self.loss
-        return stage_losses(self.loss or zero_one_loss, np.asarray(y), self.proba)
 
     def __repr__(self) -> str:
         return "Trace(n_samples={}, n_stages={}, n_classes={})".format(*self.proba.shape)

@@ -18,7 +18,7 @@ __all__ = ["ExitDisplay"]
 
 
 class ExitDisplay:
-    """Exit rate of each stage, and its accuracy on the samples that exit there.
+    """Exit rate of each stage, and its score on the samples that exit there.
 
     Two bars for each stage: the share of the samples that exit there, and the accuracy of the
     stage on them. The mark is the accuracy of the stage on all samples. If the policy works,
@@ -33,6 +33,8 @@ class ExitDisplay:
         stage.
     stage_accuracy : array-like of shape (n_stages,)
         Accuracy of each stage on all samples.
+    metric : str, default="accuracy"
+        Name of the score in `exit_accuracy` and `stage_accuracy`: another one with another loss.
     exit_cost : array-like of shape (n_stages,), default=None
         Mean relative cost of the samples that exit there, all stages visited included. NaN
         where no sample does.
@@ -75,6 +77,7 @@ class ExitDisplay:
         exit_accuracy: ArrayLike,
         stage_accuracy: ArrayLike,
         *,
+        metric: str = "accuracy",
         exit_cost: ArrayLike | None = None,
         in_use: Sequence[int] | None = None,
         stage_names: Sequence[str] | None = None,
@@ -82,7 +85,7 @@ class ExitDisplay:
         self.exit_rates = _column("exit_rates", exit_rates)
         self.exit_accuracy = _column("exit_accuracy", exit_accuracy)
         self.stage_accuracy = _column("stage_accuracy", stage_accuracy)
-        n_stages = len(self.exit_rates)
+        self.metric, n_stages = str(metric), len(self.exit_rates)
         exit_cost = np.full(n_stages, np.nan) if exit_cost is None else exit_cost
         self.exit_cost = _column("exit_cost", exit_cost)
         in_use = range(n_stages) if in_use is None else in_use
@@ -148,6 +151,7 @@ class ExitDisplay:
             curve.exit_rates[0],
             right,
             alone,
+            metric=curve.metric,
             exit_cost=np.divide(incurred, rows, out=np.full(n_stages, np.nan), where=rows > 0),
             in_use=stages_in_use(policy, n_stages),
             stage_names=cascade.stage_names_,
@@ -174,17 +178,19 @@ class ExitDisplay:
         self.rates_ = ax.barh(used - 0.19, share, 0.36, color=COLORS[0], label="exit rate")
         self.accuracy_ = ax.barh(
             used + 0.19, right, 0.36, color=COLORS[4], hatch="///", edgecolor="w", lw=0,
-            label="accuracy of these samples",
+            label=f"{self.metric} of these samples",
         )  # fmt: skip
         (self.alone_,) = ax.plot(
             self.stage_accuracy, rows + 0.19, "d", color="k", ms=6, mfc="w", mew=1.5,
-            label="accuracy of the stage on all",
+            label=f"{self.metric} of the stage on all",
         )  # fmt: skip
         self._numbers(used)
         ax.set_yticks(rows, [self._title(k) for k in rows])
         ax.set_ylim(n_stages - 0.5, -0.5)  # the first stage on top
-        ax.set_xlim(0, 1.14)  # room for the numbers
-        ax.set_xticks(np.linspace(0, 1, 6))
+        lowest = min(0.0, *np.nan_to_num(np.r_[right, self.stage_accuracy]))  # as of a log loss
+        ax.set_xlim(1.1 * lowest, 1.14)  # room for the numbers
+        if not lowest:
+            ax.set_xticks(np.linspace(0, 1, 6))
         ax.grid(axis="x", alpha=0.3)
         ax.set_axisbelow(True)
         legend_above([self.rates_, self.accuracy_, self.alone_], ax, own)

@@ -154,9 +154,10 @@ class ScoredRows:
 
     def __init__(self, inputs, weight, scoring, rows, parts):
         self.inputs, self.parts = inputs, parts
-        self.trace, self.y, self.weight = inputs.trace.rows(rows), inputs.y[rows], weight[rows]
+        self.y, self.weight = inputs.y[rows], weight[rows]
+        self.trace = inputs.trace.rows(rows).for_labels(self.y, self.weight)
         self.losses = self.trace.losses(self.y)
-        self.metric = MeanLoss(self.losses, self.weight)
+        self.metric = MeanLoss(self.losses, self.weight, self.trace.metric)
         if scoring is not None:
             self.metric = ScorerMetric(scoring, self.trace, self.y, self.weight, inputs.labels)
 

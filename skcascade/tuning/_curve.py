@@ -47,7 +47,7 @@ class TradeoffCurve:
     parameter : ndarray of shape (n_points,)
         The operating point of each point; NaN for a stage alone.
     accuracy : ndarray of shape (n_points,)
-        One minus the mean loss; or the score that `metric` names.
+        One minus the mean loss, or the score of a scorer: `metric` names it.
     cost : ndarray of shape (n_points,)
         Mean cost of a sample, in the unit of the cost model.
     relative_cost : ndarray of shape (n_points,)
@@ -73,7 +73,8 @@ class TradeoffCurve:
     has_reject : bool
         Whether samples that exit at the last stage are rejected.
     metric : str
-        Name of the score in `accuracy` and `stage_accuracy`.
+        Name of the score in `accuracy` and `stage_accuracy`: "accuracy", that of another loss,
+        such as "balanced accuracy" or "1 - log loss", or that of a scorer.
     accuracy_band, cost_band : ndarray of shape (n_points, 2) or None
         Lower and upper end of the bootstrap interval of accuracy and relative cost.
     """
@@ -137,7 +138,7 @@ class TradeoffCurve:
         if target.misses(self, i):
             raise ValueError(
                 f"No point of the curve keeps to {target.text()}: the cheapest costs"
-                f" {self.relative_cost.min():.4g} and the most accurate has"
+                f" {self.relative_cost.min():.4g} and the best {self.metric} is"
                 f" {self.accuracy.max():.4g}. Allow more, or draw a curve of more points."
             )
         return TradeoffPoint(

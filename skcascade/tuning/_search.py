@@ -119,7 +119,8 @@ def _cross_fit(policy, trace, y, cost, weight, policies, alphas):
             costs[j] = cost.edge_costs_[0, in_use[0]]
     outcomes = zip(losses, costs, exits)
     points = [measure_outcome(*outcome, weight, trace.n_stages) for outcome in outcomes]
-    return build_curve(alphas, points, stage_losses, cost, weight, has_reject=trace.has_reject)
+    shown = {"has_reject": trace.has_reject, "metric": trace.metric}
+    return build_curve(alphas, points, stage_losses, cost, weight, **shown)
 
 
 def compute_outcome(trace, policy, losses, cost):

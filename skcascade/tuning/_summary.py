@@ -42,13 +42,16 @@ def summarize(
     if exits is not None:
         rates, right = exits.exit_rates[0], exits.exit_accuracy[0]
     width = max(7, *map(len, names))
-    lines = [f"{'stage':<{width}}  accuracy     cost  exits here  accuracy of exits"]
+    of_exits = f"{curve.metric} of exits"
+    wide, wider = max(8, len(curve.metric)), len(of_exits)
+    lines = [f"{'stage':<{width}}  {curve.metric:>{wide}}     cost  exits here  {of_exits}"]
     for k, name in enumerate(names):
-        row = f"{name:<{width}}  {curve.stage_accuracy[k]:8.4f}  {curve.stage_cost[k]:7.4f}"
+        row = f"{name:<{width}}  {curve.stage_accuracy[k]:{wide}.4f}  {curve.stage_cost[k]:7.4f}"
         row += f"  {rates[k]:10.1%}" if k in in_use else f"  {'not used':>10}"
-        row += f"  {right[k]:17.4f}" if k in in_use and rates[k] > 0 else ""
+        row += f"  {right[k]:{wider}.4f}" if k in in_use and rates[k] > 0 else ""
         lines.append(row)
-    total = f"{'cascade':<{width}}  {curve.accuracy[index]:8.4f}  {curve.relative_cost[index]:7.4f}"
+    score, cost = curve.accuracy[index], curve.relative_cost[index]
+    total = f"{'cascade':<{width}}  {score:{wide}.4f}  {cost:7.4f}"
     lines += [total, verdict(names, curve, index, rates), *_dominated(names, curve)]
     return "\n".join(lines)
 
@@ -63,18 +66,22 @@ def verdict(names, curve, index, rates):
     cost, alone = curve.relative_cost[index], curve.stage_cost[reference]
     ratio = f"{cost / alone:.0%} of the cost of" if alone > 0 else "more expensive than"
     change = curve.accuracy[index] - accuracy
-    return f"Worth a cascade: {ratio} {name!r} alone, accuracy {change:+.4f}, on held-out rows."
+    score = f"{curve.metric} {change:+.4f}"
+    return f"Worth a cascade: {ratio} {name!r} alone, {score}, on held-out rows."
 
 
 def _dominated(names, curve):
-    """A line for each stage that a later one beats in cost without losing accuracy."""
+    """A line for each stage that a later one beats in cost without a lower score."""
     cost, accuracy = curve.stage_cost, curve.stage_accuracy
+    as_good = "is at least as accurate"
+    if curve.metric != "accuracy":
+        as_good = f"has at least its {curve.metric}"
     n_answering = len(names) - curve.has_reject
     for j in range(n_answering):
         for k in range(j + 1, n_answering):
             if cost[k] < cost[j] and accuracy[k] >= accuracy[j]:
                 yield (
-                    f"{names[k]!r} costs less than {names[j]!r} and is at least as accurate: put it"
+                    f"{names[k]!r} costs less than {names[j]!r} and {as_good}: put it"
                     f" first, or drop {names[j]!r}."
                 )
                 break

@@ -60,7 +60,7 @@ class Tuning:
     Attributes
     ----------
     policy, trace, y, cost, sample_weight
-        As given.
+        As given; a "balanced" loss of the trace has the class frequencies of `y`.
     searches : dict of bool to Search
         The candidates for certified operating points (True) and for others (False), once
         they were needed.
@@ -75,8 +75,8 @@ class Tuning:
         sample_weight: NDArray[np.float64] | None = None,
         random_state: Any = None,
     ) -> None:
-        self.policy, self.trace, self.y, self.cost = policy, trace, y, cost
-        self.sample_weight = sample_weight
+        self.policy, self.y, self.cost, self.sample_weight = policy, y, cost, sample_weight
+        self.trace = trace.for_labels(y, sample_weight)
         self.seed = check_random_state(random_state).randint(2**31 - 1)
         self.searches: dict[bool, Search] = {}
 
@@ -116,12 +116,13 @@ class Tuning:
         return self.searches[certified]
 
     def replay(self, policy: Any) -> TradeoffCurve:
-        """Accuracy, cost and exits of `policy` on all rows of the trace: a curve of one point."""
-        losses, has_reject = self.trace.losses(self.y), self.trace.has_reject
+        """Score, cost and exits of `policy` on all rows of the trace: a curve of one point."""
+        losses = self.trace.losses(self.y)
+        shown = {"has_reject": self.trace.has_reject, "metric": self.trace.metric}
         weight = row_weights(self.sample_weight, len(self.y))
         loss, cost, exits = compute_outcome(self.trace, policy, losses, self.cost)
         point = measure_outcome(loss, cost, exits, weight, self.trace.n_stages)
-        return build_curve([np.nan], [point], losses, self.cost, weight, has_reject=has_reject)
+        return build_curve([np.nan], [point], losses, self.cost, weight, **shown)
 
     def within_error(self, max_error: float, target: OperatingPoint) -> Tuning:
         """The tuning with the largest reject cost that keeps to an error rate at `target`.

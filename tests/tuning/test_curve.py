@@ -40,7 +40,7 @@ def test_at():
     with pytest.raises(ValueError, match=r"No point .* max_cost=0.15: the cheapest costs 0.2"):
         curve.at(max_cost=0.15)
     worse = curve_through([(0.2, 0.8), (0.3, 0.85)])
-    with pytest.raises(ValueError, match=r"No point .* max_accuracy_drop=0.01: .* has 0.85"):
+    with pytest.raises(ValueError, match=r"No point .* max_accuracy_drop=0.01: .* best accuracy is 0.85"):
         worse.at(max_accuracy_drop=0.01)
     with pytest.raises(ValueError, match="At most one of"):
         curve.at(alpha=0.1, max_cost=0.5)
