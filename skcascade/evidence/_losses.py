@@ -122,7 +122,7 @@ def resolve_loss(loss: Any, n_classes: int, shape: tuple[int, ...] | None = None
     answers = "" if shape is None else f" or (n_samples, n_stages) = {shape}"
     raise ValueError(
         "`loss` given as an array must have the shape (n_classes, n_classes) ="
-        f" {(n_classes, n_classes)}, a row for each true class,{answers}, got {values.shape}."
+        f" {(n_classes, n_classes)}, a row for each true class{answers}, got {values.shape}."
     )
 
 

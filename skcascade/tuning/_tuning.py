@@ -178,7 +178,8 @@ class Tuning:
         evidence = self.trace.proba, self.trace.losses(self.y), self.y, self.sample_weight
         state = type(self.policy), vars(self.policy), self.cost.edge_costs_, self.seed
         try:
-            return digest((evidence, state, self.trace.has_reject), fitted=True)
+            shown = self.trace.has_reject, self.trace.metric
+            return digest((evidence, state, shown), fitted=True)
         except UnkeyableError:
             return None
 

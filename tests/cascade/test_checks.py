@@ -16,6 +16,8 @@ from skcascade.cascade._checks import (
     warn_if_memorized,
 )
 from skcascade.cascade._validation import check_members
+from skcascade.evidence import CostMatrix
+from skcascade.evidence._named_losses import NAMED_LOSSES
 from skcascade.exceptions import CascadeWarning
 from skcascade.members import EarlyExitNetClassifier
 from skcascade.nets import EarlyExitNet
@@ -105,9 +107,45 @@ def test_losses_that_cannot_be_used(loss, match):
         check_loss(loss, 3)
 
 
+@pytest.mark.parametrize(
+    ("loss", "match"),
+    [
+        ("hinge", "`loss` must be one of 'zero_one', 'log_loss', 'brier', 'balanced', a cost m"),
+        (np.ones((2, 2)), r"`loss` .* \(n_classes, n_classes\) = \(3, 3\), a row .* got \(2, 2\)"),
+        (
+            CostMatrix(np.ones((2, 2))),
+            r"`loss` .* \(n_classes, n_classes\) = \(3, 3\), .* \(2, 2\)",
+        ),
+        (np.ones((4, 2)), r"`loss` .* \(3, 3\), a row for each true class, got \(4, 2\)"),
+        (0.5, r"`loss` .* \(3, 3\), a row for each true class, got \(\)"),
+        (np.eye(3) - 2, "`loss` .* not be negative, got -2. Subtract the smallest entry of each"),
+        (np.full((3, 3), np.inf), "`loss` must hold finite numbers, got NaN or infinity"),
+        (np.full((3, 3), np.nan), "`loss` must hold finite numbers, got NaN or infinity"),
+        ([["a", "b", "c"]] * 3, "`loss` must hold real numbers"),
+    ],
+)
+def test_names_and_matrices_that_cannot_be_used(loss, match):
+    with pytest.raises(ValueError, match=match):
+        check_loss(loss, 3)
+
+
+def probability_of_error(y, proba):
+    return 1 - proba[np.arange(len(y)), y]
+
+
 def test_losses_that_can():
-    check_loss(None, 3)
-    check_loss(lambda y, proba: 1 - proba[np.arange(len(y)), y], 3)
+    assert check_loss(None, 3) is None
+    assert check_loss(probability_of_error, 3) is probability_of_error
+    names = {name: check_loss(name, 3).name for name in NAMED_LOSSES}
+    assert names == {
+        "zero_one": "accuracy",
+        "log_loss": "1 - log loss",
+        "brier": "1 - Brier loss",
+        "balanced": "balanced accuracy",
+    }
+    assert check_loss([[0, 1], [5, 0]], 2).matrix.tolist() == [[0, 1], [5, 0]]
+    matrix = CostMatrix(np.eye(3))
+    assert check_loss(matrix, 3) is matrix
 
 
 def test_memorized_rows_are_suspicious():

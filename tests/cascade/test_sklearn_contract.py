@@ -124,6 +124,7 @@ PER_STAGE = ConfidenceThreshold(tuning="per_stage")
         make_cascade(LogisticRegression(), GaussianNB(), cv=3),
         make_cascade(LogisticRegression(), GaussianNB(), cost=[1, 10]),
         make_cascade(LogisticRegression(), GaussianNB(), policy=PER_STAGE),
+        make_cascade(LogisticRegression(), GaussianNB(), loss="brier"),
         # One of them accepts NaN.
         make_cascade(
             DecisionTreeClassifier(max_depth=3, random_state=0), LogisticRegression(), cost=[1, 5]
@@ -189,6 +190,14 @@ def test_searched_values_reach_members_and_policy():
     assert best.members_.large.C == 1e-6
     assert np.abs(best.members_.large.coef_).max() < 0.01
     assert best.policy_.stages_ == [0]  # cost is all that counts
+
+
+def test_losses_are_searched():
+    losses = ["zero_one", "brier", "balanced", np.ones((3, 3)) - np.eye(3)]
+    search = GridSearchCV(small_large(), {"loss": losses}, cv=2).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    again = [clone(small_large(loss=loss)).fit(X, Y).tradeoff_.metric for loss in losses]
+    assert again == ["accuracy", "1 - Brier loss", "balanced accuracy", "1 - cost"]
 
 
 def test_get_and_set_params():

@@ -355,7 +355,7 @@ def test_weights_that_cannot_be_used(weight, match, refuses):
 def test_other_parameters_of_the_wrong_type(refuses):
     for name, value in {
         "policy": "confidence",
-        "loss": "zero_one",
+        "loss": "hinge",
         "memory": 3,
         "batch_size": 0,
         "n_jobs": 1.5,

@@ -105,6 +105,7 @@ def test_the_mean_loss_is_that_of_the_exits():
     losses = trace.losses(y)[np.arange(80), exits]
     assert metric.value(exits) == pytest.approx(1 - np.average(losses, weights=weight))
     assert metric.name == "accuracy"
+    assert MeanLoss(trace.losses(y), weight, "1 - cost").name == "1 - cost"
 
 
 def test_a_rejected_sample_is_an_error_to_a_scorer():

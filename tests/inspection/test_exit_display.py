@@ -72,6 +72,17 @@ def test_labels(cascade):
     ]
 
 
+def test_the_score_of_another_loss(fit):
+    """Scores below 0 are drawn, too."""
+    cascade = fit(loss="log_loss", cv=0.3).fit(X, Y)
+    display = ExitDisplay.from_estimator(cascade, X_TEST, Y_TEST)
+    assert display.alone_.get_label() == "1 - log loss of the stage on all"
+    assert display.accuracy_.get_label() == "1 - log loss of these samples"
+    assert display.ax_.get_xlim()[0] < min(0, display.stage_accuracy.min()) + 1e-9
+    by_hand = ExitDisplay([0.5, 0.5], [0.2, -1.5], [-0.5, 0.1], metric="1 - cost").plot()
+    assert by_hand.ax_.get_xlim()[0] < -1.5
+
+
 def test_exits_from_arrays():
     _, ax = plt.subplots()
     display = ExitDisplay([0.8, 0, 0.2], [0.9, np.nan, 0.7], [0.8, 0.85, 0.9], in_use=[0, 2])

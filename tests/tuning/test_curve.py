@@ -1,5 +1,7 @@
 """What can be read off a trade-off curve."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,8 +42,10 @@ def test_at():
     with pytest.raises(ValueError, match=r"No point .* max_cost=0.15: the cheapest costs 0.2"):
         curve.at(max_cost=0.15)
     worse = curve_through([(0.2, 0.8), (0.3, 0.85)])
-    with pytest.raises(ValueError, match=r"No point .* max_accuracy_drop=0.01: .* best accuracy is 0.85"):
+    with pytest.raises(ValueError, match=r"max_accuracy_drop=0.01: .* best accuracy is 0.85"):
         worse.at(max_accuracy_drop=0.01)
+    with pytest.raises(ValueError, match=r"max_accuracy_drop=0.01: .* best 1 - cost is 0.85"):
+        replace(worse, metric="1 - cost").at(max_accuracy_drop=0.01)
     with pytest.raises(ValueError, match="At most one of"):
         curve.at(alpha=0.1, max_cost=0.5)
 

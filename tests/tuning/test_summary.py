@@ -1,5 +1,7 @@
 """A fitted cascade in words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,23 @@ def test_table():
         "cascade        0.9420   0.4600",
         "Worth a cascade: 46% of the cost of 'the largest' alone, accuracy -0.0080, on held-out"
         " rows.",
+    ]
+
+
+def test_the_score_of_another_loss_is_named():
+    point = curve([0.6, 0.0, 0.4], [0.97, np.nan, 0.9], 0.942, 0.46, (0.8, 0.95, 0.95))
+    point = replace(point, metric="balanced accuracy", stage_cost=np.array([0.1, 0.3, 0.2]))
+    text = summarize(NAMES, Policy([0, 2]), point, 0)
+    assert text.splitlines() == [
+        "stage        balanced accuracy     cost  exits here  balanced accuracy of exits",
+        "small                   0.8000   0.1000       60.0%                      0.9700",
+        "mid                     0.9500   0.3000    not used",
+        "the largest             0.9500   0.2000       40.0%                      0.9000",
+        "cascade                 0.9420   0.4600",
+        "Worth a cascade: 230% of the cost of 'the largest' alone, balanced accuracy -0.0080, on"
+        " held-out rows.",
+        "'the largest' costs less than 'mid' and has at least its balanced accuracy: put it first,"
+        " or drop 'mid'.",
     ]
 
 

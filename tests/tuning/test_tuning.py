@@ -189,6 +189,29 @@ def test_a_cached_search_is_that_of_the_same_evidence(changed, tmp_path):
     np.testing.assert_array_equal(cached.curve.cost, fresh.curve.cost)
 
 
+def test_a_cached_search_has_the_name_of_its_own_score(tmp_path):
+    """Two losses with the same values."""
+    memory = joblib.Memory(tmp_path, verbose=0)
+    trace, y = recorded()
+    for loss, name in {"zero_one": "accuracy", "matrix": "1 - cost"}.items():
+        loss = 1 - np.eye(3) if loss == "matrix" else loss
+        trace = Trace(trace.proba, loss=loss)
+        tuning = Tuning(ConfidenceThreshold(), trace, y, COST, None, 0)
+        assert tuning.search(memory=memory).curve.metric == name
+        assert tuning.replay(ConfidenceThreshold().with_thresholds([0.5] * 3)).metric == name
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_balanced_loss_has_the_class_frequencies_of_all_rows(weighted):
+    trace, y = recorded()
+    weight = 1.0 + (np.arange(len(y)) % 2) if weighted else None
+    trace = Trace(trace.proba, loss="balanced")
+    tuning = Tuning(ConfidenceThreshold(), trace, y, COST, weight, 0)
+    counts = np.bincount(y, weight, 3)
+    np.testing.assert_allclose(tuning.trace.loss.class_weight, counts.sum() / (3 * counts))
+    assert trace.loss.class_weight is None
+
+
 def test_policies_of_two_points_share_nothing_that_is_set():
     trace, y = recorded()
     tuning = make_tuning(trace, y)
