@@ -52,8 +52,8 @@ def fit_policy(
     alpha : float, default=None
         Cost weight: the cost of one full run of the last stage, in units of accuracy.
     max_accuracy_drop : float, default=None
-        Largest acceptable drop below the reference stage, the most accurate stage alone.
-        0 if no operating point is given.
+        Largest acceptable drop below the reference stage, the most accurate stage alone, in the
+        score that `trace.metric` names. 0 if no operating point is given.
     max_cost : float, default=None
         Largest acceptable mean cost, as a share of running the last stage alone.
     confidence_level : float, default=None

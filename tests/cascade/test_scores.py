@@ -99,6 +99,18 @@ def test_weights_count_in_the_frequencies_of_classes():
     np.testing.assert_allclose(cascade.tradeoff_.stage_accuracy, expected)
 
 
+@pytest.mark.parametrize("cv", [None, 3])
+def test_weights_of_other_rows_count_in_their_frequencies(cv):
+    cascade, rows, y = some("balanced")
+    weight = 0.5 + np.random.default_rng(0).uniform(size=len(y)) * (1 + y)
+    labels, params = cascade.classes_[y], {"points": 2, "cv": cv, "random_state": 0}
+    curve = tradeoff_curve(cascade, rows, labels, sample_weight=weight, **params)
+    predicted = cascade.record(rows).proba.argmax(axis=2)
+    for k in range(2):
+        expected = balanced_accuracy_score(y, predicted[:, k], sample_weight=weight)
+        assert curve.stage_accuracy[k] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("loss", SCORES)
 def test_losses_survive_copies_and_pickling(loss):
     cascade, rows, y = some(loss)

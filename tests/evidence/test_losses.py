@@ -137,6 +137,17 @@ def test_rejected_samples_keep_name_and_largest_loss(name):
     assert (RejectLoss(squared, 0.1).name, RejectLoss(squared, 0.1).upper) == ("1 - loss", np.inf)
 
 
+def test_rejected_samples_count_in_the_frequencies_of_classes():
+    _, proba = draw(0)
+    y = np.r_[np.zeros(20, int), np.ones(8, int), 2, 2]
+    before = stage_losses(NAMED_LOSSES["balanced"], y, proba)
+    proba[:15] = 0.0  # most of class 0
+    loss = RejectLoss(NAMED_LOSSES["balanced"], 0.4)
+    for losses in (stage_losses(loss, y, proba), expected_losses(loss, np.eye(3)[y], proba)):
+        np.testing.assert_allclose(losses[15:], before[15:])
+        np.testing.assert_array_equal(losses[:15], 0.4)
+
+
 # Names and arrays -------------------------------------------------------------------------
 
 
