@@ -17,8 +17,10 @@ BENCHMARKS = {
     "learned_policies": "three policies on three CifarResNets and Fashion-MNIST, three seeds",
     "joint_training": "an epoch of joint training against plain epochs of the members",
     "certified": "certified operating points: how often bounds are exceeded, and their cost",
+    "coverage": "certificates, intervals and sample sizes on simulated populations of known truth",
     "drift": "whether the monitor notices JPEG images, and its false alarms",
     "probabilities": "predictions combined over the visited stages, and calibrated members",
+    "pooled": "the vote of the visited stages as the answer, and as the score of thresholds",
     "faults": "faults of members, policies, costs and losses: tried and survived",
     "early_exit": "a three-exit net from exit to exit against its blocks alone",
 }

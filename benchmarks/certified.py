@@ -2,7 +2,8 @@
 
 Every draw is a random set of rows of a recorded table. The whole table is the population, and
 evaluates the chosen policy: its drop below the best single stage, and its mean cost. A bound that
-holds with confidence 0.9 may be exceeded in a tenth of all draws.
+holds with confidence 0.9 may be exceeded in a tenth of all draws. Draws in which nothing is
+certified, with a warning, promise nothing and break nothing; their cost counts.
 """
 
 import warnings
@@ -34,7 +35,7 @@ TABLES = {
 #: Tables on which coverage is measured.
 COVERED = "expw", "yelp", "nets", "resnets"
 #: Rows of a draw -> largest geometric mean, over the tables, of the mean relative cost.
-TARGETS = {3_000: 0.58, 1_000: 0.70}
+TARGETS = {3_000: 0.455, 1_000: 0.55}
 POLICIES = {
     "threshold": ConfidenceThreshold,
     "weighted": WeightedBinary,
@@ -68,7 +69,8 @@ def cost_rows(n_draws):
         for table in (TABLES[name]() for name in TABLES):
             drops, cost, nothing = draws(ConfidenceThreshold(), table, n_rows, [DROP], n_draws)
             costs.append(cost[0].mean())
-            yield row("threshold", table.name, n_rows, n_draws, DROP, drops[0] - 0.01, cost[0]) | {
+            excess = np.where(nothing[0], -np.inf, drops[0] - 0.01)
+            yield row("threshold", table.name, n_rows, n_draws, DROP, excess, cost[0]) | {
                 "mean drop": float(drops[0].mean()),
                 "nothing certified": float(nothing[0].mean()),
             }
@@ -86,9 +88,10 @@ def coverage_rows(name, table, n_draws, n_rows=1_000):
     stage_cost = table.cost / table.cost[-1]
     budget = stage_cost.min() + COST_SHARE * (stage_cost.max() - stage_cost.min())
     targets = [DROP, OperatingPoint(max_cost=float(budget))]
-    drops, costs, _ = draws(POLICIES[name](), table, n_rows, targets, n_draws)
-    yield row(name, table.name, n_rows, n_draws, DROP, drops[0] - 0.01, costs[0])
-    yield row(name, table.name, n_rows, n_draws, targets[1], costs[1] - budget, costs[1])
+    drops, costs, nothing = draws(POLICIES[name](), table, n_rows, targets, n_draws)
+    excess = np.where(nothing, -np.inf, [drops[0] - 0.01, costs[1] - budget])
+    for target, over, cost in zip(targets, excess, costs):
+        yield row(name, table.name, n_rows, n_draws, target, over, cost)
 
 
 def row(policy, table, n_rows, n_draws, target, excess, cost):

@@ -148,6 +148,27 @@ def test_one_method(quick):
     assert 0 < row["CPU s"] <= row["at most"] and row["met"] == "yes"
 
 
+def test_pooled(quick):
+    rows = quick("pooled", "--draws", "1", cache=False)
+    tables = [row for row in rows if "data" in row]
+    assert [row["rule"] for row in rows] == 2 * [row["rule"] for row in tables]
+    assert tables[0]["rule"] == "default" and tables[0]["ratio"] == [1.0] * 4
+    for row in tables:
+        assert 0 < row["cost at 0.02"] <= row["cost at 0.0025"]
+        assert 0 <= row["draws above"] <= 1
+
+
+def test_coverage(quick):
+    rows = quick("coverage", cache=False)
+    kinds = {row["kind"] for row in rows}
+    assert {"drop", "cost", "drop by group", "interval of accuracy", "sample size"} <= kinds
+    assert {row["population"] for row in rows} == {"equal ties", "Brier losses", "costs per row"}
+    for row in (row for row in rows if "unwarned violations" in row):
+        assert 0 <= row["unwarned violations"] <= row["certified"] <= 1
+        assert row["kept"] == ("yes" if row["unwarned violations"] <= row["at most"] else "NO")
+        assert row["true cost"] > 0
+
+
 def test_faults(quick):
     *places, total = quick("faults", cache=False)
     assert total["tried"] == sum(row["tried"] for row in places) > 200

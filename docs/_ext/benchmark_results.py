@@ -435,6 +435,29 @@ def _quoted(cell):
     return cell.replace("+-", "±").replace('"', '""')
 
 
+def coverage_worst():
+    """For each kind of bound, the cell with the most unwarned violations."""
+    heading = ["Bound", "Populations", "Cells", "Worst cell", "Cells beyond the error"]
+    table = [heading]
+    rows = [row for row in results("coverage") if "kept" in row]
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        cells = [row for row in rows if row["kind"] == kind]
+        worst = max(cells, key=_broken)
+        shown = f"{_broken(worst):.0%}: {worst['population']}"
+        shown += f", {worst['rows']} rows" if "rows" in worst else ""
+        populations = len({row["population"] for row in cells})
+        beyond = sum(row["kept"] == "NO" for row in cells)
+        table.append([kind, str(populations), str(len(cells)), shown, str(beyond)])
+    return table
+
+
+def _broken(row):
+    """Share of draws that break what was promised."""
+    if "reached" in row:
+        return 1 - row["reached"]
+    return row["missed"] if "missed" in row else row["unwarned violations"]
+
+
 class BenchmarkTable(Directive):
     """A table of results: the name of a function of this module, and its argument."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_memory
 
 from ..costs import BaseCostModel
 from ..evidence._named_losses import NAMED_LOSSES
@@ -17,8 +17,8 @@ from ..evidence._reject import add_reject_label
 from ..members._adapters import adapt
 from ..policies import BaseExitPolicy, ConfidenceThreshold
 from ..tuning._fit_policy import check_weight
-from ..tuning._operating_point import OperatingPoint
-from ..tuning._tuning import Tuning, get_tuning
+from ..tuning._groups import Groups
+from ..tuning._tuning import Tuning
 from ..utils._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -28,17 +28,18 @@ from ..utils._sklearn import (
     _fit_context,
 )
 from ._checks import (
-    check_certificate,
     check_costs,
     check_loss,
     check_reject,
     may_reject,
     n_stages_before_fit,
+    operating_point,
+    reject_bound,
     warn_if_memorized,
 )
-from ._fitted import FittedCascade
 from ._fitting import Data, MemberFitter, fit_and_record
 from ._metadata import build_router, route_metadata
+from ._operating import TunedCascade
 from ._splits import split_rows
 from ._validation import (
     Inputs,
@@ -52,7 +53,7 @@ from ._validation import (
 __all__ = ["CascadeClassifier"]
 
 
-class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, BaseEstimator):
+class CascadeClassifier(CallbackSupportMixin, TunedCascade, _BaseComposition, BaseEstimator):
     """Cheap members first, expensive ones only where they are needed.
 
     Every sample goes through the stages in order and exits at the first whose answer is
@@ -87,18 +88,22 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
     reject_cost : float in [0, 1), default=None
         Allow rejecting samples, at a last stage that costs nothing: this is the loss of a
         rejected sample, where an error has loss 1. A sample is rejected if its best answer is
-        more likely to be wrong than that. None: no sample is rejected, unless `max_error` is
-        given.
+        more likely to be wrong than that. At most one of `reject_cost`, `max_error` and
+        `reject_rate` may be given; none means that no sample is rejected.
     max_error : float in (0, 1), default=None
-        Largest acceptable error rate among the samples that are not rejected: `reject_cost`
-        is the largest that keeps to it on held-out rows, at any operating point.
+        Largest acceptable error rate among the samples that are not rejected, at any
+        operating point. `fit` chooses the reject cost with the fewest rejected samples.
+    reject_rate : float in [0, 1), default=None
+        Largest acceptable share of rejected samples, at any operating point. `fit` chooses
+        the reject cost with the fewest errors.
     reject_label : int, float or str, default=None
         What `predict` returns for rejected samples. None: -1 for numbers, "reject" for
         strings.
     confidence_level : float in (0, 1), default=None
         Certify the bound: over the draw of the held-out rows, the true drop (or cost)
-        exceeds it with probability at most 1 - `confidence_level`. Holds for one fit, not
-        for the best of several. Needs a float `cv`, "prefit", or frozen members.
+        exceeds it with probability at most 1 - `confidence_level`. With `max_error` or
+        `reject_rate` it certifies that bound instead. Holds for one fit, not for the best of
+        several. Needs a float `cv`, "prefit", or frozen members.
     cv : float, int, splitter, iterable or "prefit", default=0.2
         Where the held-out answers come from. A float: one stratified hold-out of that
         share; members stay as fitted on the rest. An int, splitter or iterable with several
@@ -129,6 +134,8 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         The fitted policy.
     cost_ : BaseCostModel
         The fitted cost model.
+    certified_ : bool
+        Whether the bound was certified at `confidence_level`; False without one.
     tuning_ : Tuning
         The held-out evidence and the candidates that operating points are chosen from. Only
         with `store_trace=True`.
@@ -161,8 +168,8 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
     -----
     `fit` reads all parameters. Predictions use only the attributes that end with an underscore,
     so that a changed parameter takes effect in the next `fit`. `batch_size`, `memory` and
-    `verbose` change no result and are read when they are needed. :meth:`set_operating_point` is
-    the last step of `fit` once more, and reads `confidence_level` too.
+    `verbose` change no result and are read when they are needed. :meth:`set_operating_point` and
+    :meth:`rejudge` are the last step of `fit` once more, and read `confidence_level` too.
 
     Examples
     --------
@@ -183,9 +190,9 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
     >>> round(cascade.members_.neighbors.score(X_test, y_test), 3)
     0.986
     >>> round(cascade.score(X_test, y_test), 3)
-    0.983
+    0.985
     >>> float(cascade.cost_.relative(cascade.predict_cost(X_test)).mean().round(2))
-    0.11
+    0.17
     """
 
     _parameter_constraints = {
@@ -198,6 +205,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         "max_cost": [Real, None],
         "reject_cost": [Interval(Real, 0, 1, closed="left"), None],
         "max_error": [Interval(Real, 0, 1, closed="neither"), None],
+        "reject_rate": [Interval(Real, 0, 1, closed="left"), None],
         "reject_label": [Real, str, None],
         "confidence_level": [Real, None],
         "cv": [
@@ -226,6 +234,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         max_cost: float | None = None,
         reject_cost: float | None = None,
         max_error: float | None = None,
+        reject_rate: float | None = None,
         reject_label: Any = None,
         confidence_level: float | None = None,
         cv: Any = 0.2,
@@ -245,6 +254,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         self.max_cost = max_cost
         self.reject_cost = reject_cost
         self.max_error = max_error
+        self.reject_rate = reject_rate
         self.reject_label = reject_label
         self.confidence_level = confidence_level
         self.cv = cv
@@ -254,6 +264,8 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    __metadata_request__fit = {"subgroups": True}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of the cascade and, with `deep`, of its members by `name__parameter`."""
@@ -275,7 +287,9 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         return self._set_params("members", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, subgroups: Any = None, **fit_params: Any
+    ) -> Self:
         """Fit the members and tune the policy on held-out rows.
 
         Parameters
@@ -288,6 +302,10 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, for the policy and for the members that take them; a pipeline gives them
             to its last step. With metadata routing they go where they are requested.
+        subgroups : array-like of shape (n_samples,), default=None
+            Labels of groups. The bound is then certified in every group: the drop of a group
+            is measured against the stage that is best for that group. Needs
+            `confidence_level`, and enough held-out rows of each group.
         **fit_params : dict
             Further metadata, routed as scikit-learn does; `groups` go to a group splitter.
 
@@ -303,10 +321,7 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         rng = check_random_state(self.random_state)
         policy = seeded_policy(self.policy, self._draw_seed(rng))
         check_reject(self)
-        target = OperatingPoint.check(
-            self.alpha, self.max_accuracy_drop, self.max_cost, self.confidence_level,
-            tunable=policy.tunable,
-        )  # fmt: skip
+        target = operating_point(self, policy)
         members = check_members(self, X)
         X, y, classes, codes, features = check_data(self, X, y)
         labels = add_reject_label(classes, self.reject_label) if may_reject(self) else classes
@@ -315,9 +330,11 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         loss = check_loss(self.loss, len(classes))
         metadata = route_metadata(self, members, sample_weight, fit_params)
         weight = check_weight(metadata.weight, codes, self.confidence_level)
+        groups = Groups.check("subgroups", subgroups, len(y), self.confidence_level)
         splits = split_rows(self.cv, y, codes, rng, metadata.split)
         rows = np.concatenate([test for _, test in splits])
         weight = None if weight is None else check_weight(weight[rows], codes[rows])
+        groups = None if groups is None else groups.rows(rows)
         adapted = [adapt(member).seeded(self._draw_seed(rng)) for member in members.estimators]
         context = self._init_callback_context(max_subtasks=None, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -330,9 +347,9 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         warn_if_memorized(self.cv, fitted.trace, codes[rows])
         if may_reject(self):
             fitted = fitted.with_reject(self.reject_cost or 0.0)
-        tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng)
-        names = fitted.stages.names
-        chosen = self._choose(tuning, target, self.max_error, names, self.store_trace, memory)
+        tuning = Tuning(fitted.policy, fitted.trace, codes[rows], fitted.cost, weight, rng, groups)
+        bound, names = reject_bound(self), fitted.stages.names
+        chosen = self._choose(tuning, target, bound, names, self.store_trace, memory)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         # All that could fail is done: from here on the cascade is another one.
         for name in ("n_features_in_", "feature_names_in_", "tuning_"):
@@ -341,62 +358,9 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         self.stages_, self.cost_, self.classes_ = fitted.stages, fitted.cost, classes
         self.labels_ = labels
         self._inputs = Inputs.of(features, members.some_allow_nan)
-        self._max_error, self._loss = self.max_error, loss
+        self._reject_bound, self._loss = bound, loss
         self._recorded = are_recorded_members(self.cv, members.estimators)
         return self
-
-    def set_operating_point(
-        self,
-        *,
-        alpha: float | None = None,
-        max_accuracy_drop: float | None = None,
-        max_cost: float | None = None,
-    ) -> Self:
-        """Change the operating point on the kept trace. No member is changed or run.
-
-        Parameters
-        ----------
-        alpha, max_accuracy_drop, max_cost : float, default=None
-            As for the cascade, whose parameters they become; none means
-            `max_accuracy_drop=0`.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If the operating point cannot be reached, or the cascade was fitted with
-            `store_trace=False`.
-        """
-        check_is_fitted(self)
-        asked = {"alpha": alpha, "max_accuracy_drop": max_accuracy_drop, "max_cost": max_cost}
-        target = OperatingPoint.check(
-            **asked, confidence_level=self.confidence_level, tunable=self.policy_.tunable
-        )
-        tuning = get_tuning(self)
-        max_error = self._max_error
-        check_certificate(self, recorded=self._recorded, max_error=max_error)
-        check_weight(tuning.sample_weight, tuning.y, self.confidence_level)
-        self.__dict__.update(self._choose(tuning, target, max_error, self.stage_names_, True))
-        return self.set_params(**asked)
-
-    def _choose(self, tuning, target, max_error, names, keep, memory=None):
-        """The attributes that depend on the operating point."""
-        if max_error is None:
-            tuning.search(self.confidence_level is not None, memory)
-        else:
-            tuning = tuning.within_error(max_error, target)
-        policy, search, index = tuning.fit(target, self.confidence_level)
-        chosen = {
-            "policy_": policy,
-            "tradeoff_": search.curve.with_names(names, index),
-            "tradeoff_index_": index,
-            "reject_cost_": tuning.reject_cost,
-            "_exits": tuning.replay(policy),
-        }
-        return {**chosen, "tuning_": tuning} if keep else chosen
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -412,7 +376,8 @@ class CascadeClassifier(CallbackSupportMixin, FittedCascade, _BaseComposition, B
         -------
         routing : MetadataRouter
         """
-        return build_router(self)
+        own = super().get_metadata_routing().fit.requests
+        return build_router(self, subgroups=own.get("subgroups", True))
 
     def _draw_seed(self, rng):
         """A seed for what is not seeded yet; None where `random_state` is None."""

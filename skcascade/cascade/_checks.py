@@ -10,7 +10,8 @@ from sklearn.base import clone
 from ..costs import FixedCost
 from ..costs._default import check_cost
 from ..evidence._losses import resolve_loss
-from ..tuning._operating_point import check_reachable
+from ..tuning._operating_point import OperatingPoint, check_reachable
+from ..tuning._reject_bound import RejectBound
 from ..utils._warn import warn
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "check_reject",
     "may_reject",
     "n_stages_before_fit",
+    "operating_point",
+    "reject_bound",
     "warn_if_memorized",
 ]
 
@@ -27,24 +30,52 @@ __all__ = [
 MEMORIZED_ROWS, MEMORIZED = 30, 0.999
 
 
+#: Parameters that allow rejecting samples.
+REJECTING = ("reject_cost", "max_error", "reject_rate")
+
+
 def may_reject(cascade):
     """Whether samples may be rejected."""
-    return not (cascade.reject_cost is None and cascade.max_error is None)
+    return any(getattr(cascade, name) is not None for name in REJECTING)
 
 
 def check_reject(cascade):
-    """ValueError if parameters about rejected samples contradict others."""
-    check_certificate(cascade, max_error=cascade.max_error)
-    if cascade.max_error is None:
-        return
-    if cascade.reject_cost is not None:
+    """ValueError if parameters about rejected samples contradict each other."""
+    given = [f"`{name}`" for name in REJECTING if getattr(cascade, name) is not None]
+    if len(given) > 1:
         raise ValueError(
-            "At most one of `reject_cost` and `max_error` may be given: `max_error` chooses"
-            " `reject_cost`. Set the other to None."
+            "At most one of `reject_cost`, `max_error` and `reject_rate` may be given: the last two"
+            f" choose the reject cost. Got {' and '.join(given)}. Set the others to None."
         )
 
 
-def check_certificate(cascade, *, recorded=True, max_error=None):
+def reject_bound(cascade):
+    """The bound on rejected samples that the parameters set, or None."""
+    bound = RejectBound(cascade.max_error, cascade.reject_rate)
+    return None if bound == (None, None) else bound
+
+
+def operating_point(cascade, policy, bound=None):
+    """The operating point that the parameters set, checked.
+
+    Parameters
+    ----------
+    cascade : CascadeClassifier
+    policy : BaseExitPolicy
+    bound : RejectBound, default=None
+        What is certified instead; None: what the parameters say.
+    """
+    return OperatingPoint.check(
+        cascade.alpha,
+        cascade.max_accuracy_drop,
+        cascade.max_cost,
+        cascade.confidence_level,
+        tunable=policy.tunable,
+        certifies_other=(bound or reject_bound(cascade)) is not None,
+    )
+
+
+def check_certificate(cascade, *, recorded=True):
     """ValueError if `confidence_level` is set where nothing can be certified.
 
     Parameters
@@ -52,20 +83,11 @@ def check_certificate(cascade, *, recorded=True, max_error=None):
     cascade : CascadeClassifier
     recorded : bool, default=True
         Whether the held-out answers are those of the deployed members.
-    max_error : float, default=None
-        The error rate that is asked for.
     """
-    if cascade.confidence_level is None:
-        return
-    if not recorded:
+    if cascade.confidence_level is not None and not recorded:
         raise ValueError(
             "`confidence_level` needs held-out answers of the very members that are deployed:"
             f" a float `cv`, 'prefit' or FrozenEstimator members, got cv={cascade.cv!r}."
-        )
-    if max_error is not None:
-        raise ValueError(
-            "`confidence_level` certifies `max_accuracy_drop` or `max_cost`, not `max_error`. Drop"
-            " one of them, or give `reject_cost`."
         )
 
 

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import (
+    MetadataRequest,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.validation import has_fit_parameter
 
 from ..members._adapters import as_estimator
@@ -36,12 +41,15 @@ class Metadata(NamedTuple):
     split: dict[str, Any]
 
 
-def build_router(cascade: Any) -> MetadataRouter:
+def build_router(cascade: Any, subgroups: Any = True) -> MetadataRouter:
     """How metadata is routed to members, policy and splitter.
 
-    The default policy uses weights, so it requests them.
+    The default policy uses weights, so it requests them. The cascade itself requests `subgroups`
+    as given: True, False, None or another name for them.
     """
-    router = MetadataRouter(owner=cascade)
+    own = MetadataRequest(owner=cascade)
+    own.fit.add_request(param="subgroups", alias=subgroups)
+    router = MetadataRouter(owner=cascade).add_self_request(own)
     policy = cascade.policy
     if policy is None:
         policy = ConfidenceThreshold().set_fit_request(sample_weight=True)

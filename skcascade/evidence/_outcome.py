@@ -26,7 +26,8 @@ class Walk(NamedTuple):
     label : ndarray of shape (n_samples,) or None
         Predicted label. Only from :meth:`CascadeClassifier.walk`.
     cost : ndarray of shape (n_samples,) or None
-        Cost incurred, in the unit of the cost model. Only from :meth:`CascadeClassifier.walk`.
+        Cost incurred. From :meth:`CascadeClassifier.walk`, in the unit of the cost model, and
+        from :func:`walk` over a trace with costs of the rows.
     classes : ndarray of shape (n_classes,) or None
         Labels of the columns of `proba`; None: codes 0 to n_classes - 1.
     stage_names : list of str or None

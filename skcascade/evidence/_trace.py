@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, NoReturn
@@ -12,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..utils._kinds import as_array, check_kind
 from ._losses import RejectLoss, resolve_loss, zero_one_loss
-from ._probabilities import explain
+from ._recorded import blocks, given_proba
+from ._row_costs import add_free_column, given_costs
 from ._stages import Live, Stages
 from ._top1 import check_classes, encode, spread_top1
 from ._trace_losses import TraceLosses
-from ._walk import BLOCK_BYTES
 
 __all__ = ["Trace"]
 
@@ -44,6 +43,9 @@ class Trace(TraceLosses):
         probabilities (n_samples, n_classes) of one stage and returns one number per sample.
     has_reject : bool, default=False
         Whether samples that exit at the last stage are rejected; its rows are zeros.
+    cost : array-like of shape (n_samples, n_stages), default=None
+        What each stage cost on each sample, such as tokens, without a reject stage. The costs
+        of the stages visited add up. None: the same for all samples, by a cost model.
 
     Attributes
     ----------
@@ -53,14 +55,19 @@ class Trace(TraceLosses):
         Its shape.
     has_reject : bool
         Whether samples that exit at the last stage are rejected.
+    expected : ndarray of shape (n_samples, n_stages) or None
+        Expected losses, while a policy is tuned: see :meth:`objective_losses`.
     metric : str
         Name of the score that is one minus the mean loss, such as "accuracy".
+    cost : ndarray of shape (n_samples, n_stages), float64, or None
+        Costs of the rows; 0 at a reject stage.
 
     Raises
     ------
     ValueError
-        If `proba` is not three-dimensional, is empty, or holds no probabilities, or `loss` is
-        unknown, not finite, or of another shape.
+        If `proba` is not three-dimensional, is empty, or holds no probabilities, `loss` is
+        unknown, not finite, or of another shape, or `cost` is negative, not finite, or zero at
+        the last stage.
 
     See Also
     --------
@@ -84,27 +91,13 @@ class Trace(TraceLosses):
         loss: str | Callable | ArrayLike | None = None,
         *,
         has_reject: bool = False,
+        cost: ArrayLike | None = None,
     ) -> None:
-        given = as_array("proba", proba)
-        with np.errstate(over="ignore"):  # infinity is found below
-            proba = np.asarray(given, dtype=np.float32) if given.dtype.kind in "fiu" else given
-        if proba.ndim != 3 or 0 in proba.shape:
-            raise ValueError(
-                "`proba` must have the shape (n_samples, n_stages, n_classes), none of"
-                f" them 0, got {proba.shape}."
-            )
-        answering = proba[:, : proba.shape[1] - has_reject]  # the reject stage holds zeros
-        for rows in _blocks(proba):
-            if (found := explain(answering[rows])) is not None:
-                raise ValueError(
-                    f"`proba` holds {found} instead of probabilities from 0 to 1 that add up to 1"
-                    " over the classes. Apply a softmax to logits, or the exponential to"
-                    " log-probabilities; divide rounded rows by their sums."
-                )
-        self.proba = proba
+        self.proba = proba = given_proba(proba, has_reject)
         self.has_reject = has_reject
         self.classes = None if classes is None else check_classes(classes, proba.shape[2])
         self.loss = resolve_loss(loss, proba.shape[2], proba.shape[:2])
+        self.cost = None if cost is None else given_costs(cost, proba.shape[:2], has_reject)
 
     @classmethod
     def record(
@@ -131,7 +124,7 @@ class Trace(TraceLosses):
         live = Live(stages, X)
         shape = live.n_samples, live.n_stages, live.n_classes
         proba = np.empty(shape, dtype=np.float32)
-        for rows in _blocks(proba, batch_size, live.block_rows):
+        for rows in blocks(proba, batch_size, live.block_rows):
             block = live.block(rows.start, min(rows.stop, shape[0]))
             all_rows = np.arange(block.n_samples)
             for stage in range(shape[1]):
@@ -146,6 +139,7 @@ class Trace(TraceLosses):
         n_classes: int | None = None,
         *,
         classes: ArrayLike | None = None,
+        cost: ArrayLike | None = None,
     ) -> Trace:
         """Trace of models that give only the predicted class and a confidence.
 
@@ -166,6 +160,8 @@ class Trace(TraceLosses):
             something else. None: as many as `classes`.
         classes : array-like of shape (n_classes,), default=None
             Labels of the classes, if `pred` holds labels.
+        cost : array-like of shape (n_samples, n_stages), default=None
+            Costs of the rows, as for the class itself.
 
         Returns
         -------
@@ -182,7 +178,7 @@ class Trace(TraceLosses):
             check_kind("n_classes", n_classes, Integral | None, "an integer or None")
             classes = check_classes(classes, n_classes)
             pred, n_classes = encode(pred, classes, "pred"), len(classes)
-        return cls(spread_top1(pred, confidence, n_classes), classes)
+        return cls(spread_top1(pred, confidence, n_classes), classes, cost=cost)
 
     @property
     def n_samples(self) -> int:
@@ -205,18 +201,20 @@ class Trace(TraceLosses):
 
     def rows(self, index: Any) -> Trace:
         """The trace of the rows `index` (slice, mask or integers) selects."""
-        part = object.__new__(Trace)
-        vars(part).update(vars(self), proba=self.proba[index])
-        if isinstance(self.loss, np.ndarray):
-            part.loss = self.loss[index]
-        return part
+        return self._cut(index)
 
     def select_stages(self, stages: Any) -> Trace:
         """The trace of some stages, none of which rejects, in any order."""
-        part = self.rows(slice(None))
-        part.proba, part.has_reject = self.proba[:, stages], False
-        if isinstance(self.loss, np.ndarray):
-            part.loss = self.loss[:, stages]
+        part = self._cut((slice(None), stages))
+        part.has_reject = False
+        return part
+
+    def _cut(self, index):
+        """A trace whose arrays are indexed by `index`: rows, or rows and stages."""
+        part = object.__new__(Trace)
+        arrays = {name: getattr(self, name) for name in ("proba", "loss", "cost", "expected")}
+        cut = {k: array[index] for k, array in arrays.items() if isinstance(array, np.ndarray)}
+        vars(part).update(vars(self), **cut)
         return part
 
     def with_reject(self, reject_cost: float) -> Trace:
@@ -252,10 +250,12 @@ class Trace(TraceLosses):
         if not 0 <= reject_cost < 1:
             raise ValueError(f"`reject_cost` must lie in [0, 1), got {reject_cost!r}.")
         trace = self.rows(slice(None))
+        trace.expected = None
         if not self.has_reject:
             zeros = np.zeros((self.n_samples, 1, self.n_classes), dtype=np.float32)
             trace.proba = np.concatenate([self.proba, zeros], axis=1)
             trace.has_reject = True
+            trace.cost = None if self.cost is None else add_free_column(self.cost)
         if isinstance(self.loss, np.ndarray):
             reject = np.full(self.n_samples, float(reject_cost))
             trace.loss = np.column_stack([self.loss[:, : trace.n_stages - 1], reject])
@@ -291,11 +291,7 @@ class Trace(TraceLosses):
         return encode(y, np.arange(self.n_classes) if self.classes is None else self.classes, "y")
 
     def __repr__(self) -> str:
-        return "Trace(n_samples={}, n_stages={}, n_classes={})".format(*self.proba.shape)
-
-
-def _blocks(proba, batch_size=None, at_most=sys.maxsize):
-    """Slices that cut the rows of `proba` into blocks of bounded size."""
-    n = len(proba)
-    size = batch_size or min(at_most, max(1, BLOCK_BYTES // max(1, proba[:1].nbytes)))
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        text = "n_samples={}, n_stages={}, n_classes={}".format(*self.proba.shape)
+        if self.cost is not None:
+            text += f", mean_cost=[{', '.join(f'{k:.4g}' for k in self.cost.mean(axis=0))}]"
+        return f"Trace({text})"

@@ -21,10 +21,13 @@ class TraceLosses:
     proba : ndarray of shape (n_samples, n_stages, n_classes)
     loss : callable, ndarray of shape (n_samples, n_stages) or None
         None is the 0/1 loss.
+    expected : ndarray of shape (n_samples, n_stages) or None
+        Expected losses, while a policy is tuned.
     """
 
     proba: NDArray[np.float32]
     loss: Any
+    expected: NDArray[np.float64] | None = None
 
     @property
     def metric(self) -> str:
@@ -80,6 +83,37 @@ class TraceLosses:
         if isinstance(self.loss, np.ndarray):
             return self.loss
         return expected_losses(self.loss or zero_one_loss, np.asarray(target), self.proba)
+
+    def with_expected(self, target: ArrayLike) -> Self:
+        """The trace with expected losses, which policies minimize instead of the observed ones.
+
+        Parameters
+        ----------
+        target : array-like of shape (n_samples, n_classes)
+            As for :meth:`expected_losses`.
+
+        Returns
+        -------
+        trace : Trace
+        """
+        part = object.__new__(type(self))
+        vars(part).update(vars(self), expected=self.expected_losses(target))
+        return part
+
+    def objective_losses(self, y: ArrayLike) -> NDArray[np.float64]:
+        """The losses that policies minimize: the expected ones where there are any.
+
+        Parameters
+        ----------
+        y : array-like of int, shape (n_samples,)
+            True codes.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples, n_stages), float64
+            `expected`, or those of :meth:`losses`.
+        """
+        return self.losses(y) if self.expected is None else self.expected
 
     def for_labels(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """The trace whose "balanced" loss knows how frequent each class is.

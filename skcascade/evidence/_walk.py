@@ -44,7 +44,8 @@ def walk(evidence: Any, policy: Any, *, batch_size: int | None = None) -> Walk:
     -------
     walk : Walk
         With `proba` (n_samples, n_classes), `exit` (n_samples,) and
-        `visited` (n_samples, n_stages).
+        `visited` (n_samples, n_stages); and `cost` (n_samples,) if the trace has costs of
+        the rows: the sum over the stages visited.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def walk(evidence: Any, policy: Any, *, batch_size: int | None = None) -> Walk:
             raise ValueError(f"`batch_size` must be 1 or more, or None, got {batch_size!r}.")
     size: int = n if n == 1 else batch_size or _block_size(evidence)
     if n <= size:
-        return _walk_block(evidence.block(0, n), policy)
+        return _with_cost(evidence, _walk_block(evidence.block(0, n), policy))
     n_stages, n_classes = evidence.n_stages, evidence.n_classes
     proba = np.empty((n, n_classes), dtype=np.float32)
     exits = np.empty(n, dtype=np.intp)
@@ -88,7 +89,15 @@ def walk(evidence: Any, policy: Any, *, batch_size: int | None = None) -> Walk:
         stop = min(start + size, n)
         part = _walk_block(evidence.block(start, stop), policy)
         proba[start:stop], exits[start:stop], visited[start:stop] = part[:3]
-    return Walk(proba, exits, visited)
+    return _with_cost(evidence, Walk(proba, exits, visited))
+
+
+def _with_cost(evidence, route):
+    """`route`, and what it cost each row if that was recorded."""
+    cost = getattr(evidence, "cost", None)
+    if cost is None:
+        return route
+    return route._replace(cost=np.where(route.visited, cost, 0.0).sum(axis=1))
 
 
 def _block_size(evidence):

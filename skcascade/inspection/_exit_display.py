@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..evidence._row_costs import incurred
 from ..evidence._walk import stages_in_use, walk
 from ..utils._kinds import as_floats, as_indices, as_list
 from ..utils._weights import row_weights
@@ -68,7 +69,7 @@ class ExitDisplay:
     >>> linear = LogisticRegression(C=0.01, solver="newton-cholesky")
     >>> cascade = make_cascade(linear, KNeighborsClassifier(3), cv=5, random_state=0).fit(X, y)
     >>> ExitDisplay.from_estimator(cascade).exit_rates.round(2)
-    array([0.77, 0.23])
+    array([0.64, 0.36])
     """
 
     def __init__(
@@ -140,9 +141,9 @@ class ExitDisplay:
         curve = seen.replay(policy)
         route = walk(seen.trace, policy)
         weight = row_weights(seen.sample_weight, len(seen.y))
-        cost = seen.cost.relative(seen.cost.path_cost(route.visited))
+        cost = seen.cost.relative(incurred(route, seen.cost))
         n_stages = seen.trace.n_stages
-        incurred = np.bincount(route.exit, weight * cost, n_stages)
+        total = np.bincount(route.exit, weight * cost, n_stages)
         rows = np.bincount(route.exit, weight, n_stages)
         right, alone = curve.exit_accuracy[0].copy(), curve.stage_accuracy.copy()
         answering = n_stages - seen.trace.has_reject
@@ -152,7 +153,7 @@ class ExitDisplay:
             right,
             alone,
             metric=curve.metric,
-            exit_cost=np.divide(incurred, rows, out=np.full(n_stages, np.nan), where=rows > 0),
+            exit_cost=np.divide(total, rows, out=np.full(n_stages, np.nan), where=rows > 0),
             in_use=stages_in_use(policy, n_stages),
             stage_names=cascade.stage_names_,
         )

@@ -77,8 +77,9 @@ def tradeoff_curve(
     policy : BaseExitPolicy, default=None
         For a trace: the policy to tune. None:
         :class:`~skcascade.policies.ConfidenceThreshold`.
-    cost : BaseCostModel or array-like of shape (n_stages,), default=None
-        For a trace, which needs it: a fitted cost model, or the cost of each stage.
+    cost : BaseCostModel or array-like of shape (n_stages,) or (n_samples, n_stages), default=None
+        For a trace: as for :func:`fit_policy`. None: the costs of the rows that it has. Then the
+        curve shows means of what these rows cost.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     random_state : int, RandomState instance or None, default=None
@@ -114,16 +115,16 @@ def tradeoff_curve(
     ...     cascade.fit(X_train, y_train), X_test, y_test, by="max_cost", points=[0.02, 0.1, 1]
     ... )
     >>> curve.accuracy.round(3)
-    array([0.964, 0.982, 0.984])
+    array([0.964, 0.98 , 0.98 ])
     >>> curve.relative_cost.round(2)
-    array([0.01, 0.11, 0.14])
+    array([0.01, 0.1 , 0.1 ])
     >>> round(curve.area(), 3)
-    0.018
+    0.014
     """
     rng = check_random_state(random_state)
     _check_arguments(by, n_bootstrap, band_level)
     if isinstance(cascade_or_trace, Trace):
-        inputs = inputs_from_trace(cascade_or_trace, X, y, policy, cost)
+        inputs = inputs_from_trace(cascade_or_trace, X, y, policy, cost, sample_weight)
         cv = N_FOLDS if cv is None else cv
     else:
         inputs = inputs_from_cascade(cascade_or_trace, X, y, policy, cost)
@@ -142,7 +143,8 @@ def tradeoff_curve(
         accuracy.append(scored.metric.value(exits))
     curve = build_curve(
         [getattr(target, by) for target in targets], measured, scored.losses, inputs.cost,
-        scored.weight, has_reject=inputs.trace.has_reject, by=by, stage_names=tuple(inputs.names),
+        scored.weight, stage_cost=scored.stage_cost, has_reject=inputs.trace.has_reject, by=by,
+        stage_names=tuple(inputs.names),
     )  # fmt: skip
     curve = replace(curve, accuracy=np.array(accuracy), **scored.landmarks(curve))
     if not n_bootstrap:

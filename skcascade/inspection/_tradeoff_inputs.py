@@ -10,12 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..cascade._splits import split_rows
 from ..costs import BaseCostModel
+from ..evidence._row_costs import incurred, stage_costs
 from ..evidence._scoring import MeanLoss, ScorerMetric
 from ..evidence._trace import Trace
 from ..evidence._walk import walk
 from ..policies import BaseExitPolicy, ConfidenceThreshold
 from ..tuning._build_curve import oracle_exits, reference_stage
-from ..tuning._fit_policy import fitted_cost
+from ..tuning._fit_policy import check_weight, resolve_costs
 from ..tuning._operating_point import OperatingPoint
 from ..tuning._tuning import Tuning, get_tuning
 from ..utils._kinds import as_floats, check_fitted_cascade, check_kind
@@ -57,6 +58,10 @@ class Inputs(NamedTuple):
     deployed: BaseExitPolicy | None = None
     labels: Any = None
 
+    def stage_cost(self, rows=slice(None)):
+        """Relative cost of each stage alone (n_stages,), or for each row (n_rows, n_stages)."""
+        return self.cost.relative(stage_costs(self.trace.rows(rows), self.cost))
+
     def targets(self, by, points):
         """The operating points, checked."""
         if isinstance(points, Integral):
@@ -75,7 +80,7 @@ class Inputs(NamedTuple):
     def _spread(self, by, n):
         """`n` operating points over the whole range."""
         accuracy = 1 - self.trace.losses(self.y).mean(axis=0)
-        cost = self.cost.relative(self.cost.edge_costs_[0])
+        cost = np.atleast_2d(self.stage_cost()).mean(axis=0)
         reference = reference_stage(accuracy, cost, self.trace.has_reject)
         ends = {
             "max_accuracy_drop": (0, min(accuracy.max() - accuracy.min(), 0.999)),
@@ -102,20 +107,16 @@ class Inputs(NamedTuple):
         return np.concatenate([test for _, test in splits]), parts
 
 
-def inputs_from_trace(trace, X, y, policy, cost):
+def inputs_from_trace(trace, X, y, policy, cost, sample_weight=None):
     """The inputs for recorded answers."""
     if X is not None:
         raise ValueError("`X` must be None for a trace, which holds the answers already.")
     policy = ConfidenceThreshold() if policy is None else policy
     check_kind("policy", policy, BaseExitPolicy, "an exit policy")
     policy.check_params()
-    if cost is None:
-        raise ValueError(
-            "`cost` is needed with a trace: the cost of each stage, such as [1.0, 20.0], or a"
-            " fitted cost model."
-        )
-    names = list(map(str, range(trace.n_stages)))
-    return Inputs(trace, trace.codes(y), policy, fitted_cost(cost, trace), names)
+    codes = trace.codes(y)
+    trace, model = resolve_costs(cost, trace, check_weight(sample_weight, codes))
+    return Inputs(trace, codes, policy, model, list(map(str, range(trace.n_stages))))
 
 
 def inputs_from_cascade(cascade, X, y, policy, cost):
@@ -156,7 +157,7 @@ class ScoredRows:
         self.inputs, self.parts = inputs, parts
         self.y, self.weight = inputs.y[rows], weight[rows]
         self.trace = inputs.trace.rows(rows).for_labels(self.y, self.weight)
-        self.losses = self.trace.losses(self.y)
+        self.losses, self.stage_cost = self.trace.losses(self.y), inputs.stage_cost(rows)
         self.metric = MeanLoss(self.losses, self.weight, self.trace.metric)
         if scoring is not None:
             self.metric = ScorerMetric(scoring, self.trace, self.y, self.weight, inputs.labels)
@@ -165,14 +166,14 @@ class ScoredRows:
         """Loss, cost and exit of every row at point `i`, of shape (n_samples,) each."""
         walks = [walk(self.trace.rows(part), policies[i]) for part, policies in self.parts]
         exits = np.concatenate([part.exit for part in walks])
-        costs = self.inputs.cost.path_cost(np.concatenate([part.visited for part in walks]))
+        costs = np.concatenate([incurred(part, self.inputs.cost) for part in walks])
         return self.losses[np.arange(len(exits)), exits], costs, exits
 
     def landmarks(self, curve):
         """Stages alone, oracle and the policy in use, by the metric of the curve."""
         n, n_stages = self.losses.shape
         accuracy = np.array([self.metric.value(np.full(n, k)) for k in range(n_stages)])
-        best = oracle_exits(self.losses, curve.stage_cost)
+        best = oracle_exits(self.losses, self.stage_cost)
         found = {
             "metric": self.metric.name,
             "stage_accuracy": accuracy,
@@ -181,7 +182,7 @@ class ScoredRows:
         }
         if self.inputs.deployed is not None:
             used = walk(self.trace, self.inputs.deployed)
-            cost = self.inputs.cost.relative(self.inputs.cost.path_cost(used.visited))
+            cost = self.inputs.cost.relative(incurred(used, self.inputs.cost))
             cost = float(np.average(cost, weights=self.weight))
             found["chosen"] = cost, self.metric.value(used.exit)
         return found

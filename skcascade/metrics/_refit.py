@@ -61,11 +61,11 @@ def cheapest_within(
     ...     cv=StratifiedKFold(3, shuffle=True, random_state=0),
     ... ).fit(X, y)
     >>> search.cv_results_["mean_test_accuracy"].round(3)
-    array([0.984, 0.982, 0.974])
+    array([0.985, 0.98 , 0.977])
     >>> search.cv_results_["mean_test_neg_relative_cost"].round(2)
-    array([-0.54, -0.1 , -0.03])
+    array([-0.23, -0.09, -0.04])
     >>> search.best_params_
-    {'alpha': 0.03}
+    {'alpha': 0.3}
     """
     return _CheapestWithin(score, cost, check_number("tol", tol))
 

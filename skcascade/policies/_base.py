@@ -34,6 +34,8 @@ class BaseExitPolicy(BaseEstimator):
     stages_ : list of int or None
         The stages in use, in order; None: all of them. The walk enters at the first
         and always ends at the last.
+    certified_ : bool, default=False
+        Whether the bound was certified at `confidence_level`; False without one.
 
     Examples
     --------
@@ -48,14 +50,15 @@ class BaseExitPolicy(BaseEstimator):
     >>> X, y = load_digits(return_X_y=True)
     >>> members = [("lr", LogisticRegression(max_iter=5000)), ("rf", RandomForestClassifier())]
     >>> cascade = CascadeClassifier(members, policy=Sure(), random_state=0).fit(X, y)
-    >>> cascade.policy_.stages_
-    [1]
+    >>> cascade.predict_exit(X[:8])
+    array([0, 0, 0, 0, 0, 0, 0, 0])
     """
 
     validation_fraction: float = 0.0
     tunable: bool = True
     may_skip: bool = False
     stages_: list[int] | None = None
+    certified_: bool = False
     _parameter_constraints: dict[str, Any] = {}
 
     def check_params(self, n_stages: int | None = None) -> None:

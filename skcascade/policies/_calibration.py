@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from ..utils._numbers import SMALLEST_DOUBT
 
-__all__ = ["calibrate", "fit_calibration"]
+__all__ = ["calibrate", "fit_calibration", "log_odds"]
 
 #: Precision of the normal priors: of slope and common intercept, and of what a class adds to it.
 #: Log odds have a variance of 4 / n or more after n answers, so that 12 answers weigh as much as
@@ -38,7 +38,7 @@ def calibrate(slope, intercept, confidence):
     -------
     calibrated : ndarray of shape (n_rows,)
     """
-    return expit(slope * _log_odds(confidence) + intercept)
+    return expit(slope * log_odds(confidence) + intercept)
 
 
 def fit_calibration(confidence, predicted, correct, weight, n_classes):
@@ -75,13 +75,13 @@ def fit_calibration(confidence, predicted, correct, weight, n_classes):
     rows = rows[:: -(-len(rows) // MAX_ROWS)]
     classes, own = np.unique(predicted[rows], return_inverse=True)
     relative = weight[rows] / weight[rows].mean()
-    line = _maximum(_log_odds(confidence[rows]), own, correct[rows], relative, len(classes))
+    line = _maximum(log_odds(confidence[rows]), own, correct[rows], relative, len(classes))
     intercepts = np.full(n_classes, line[1])
     intercepts[classes] += line[2:]
     return line[0], intercepts
 
 
-def _log_odds(confidence):
+def log_odds(confidence):
     return logit(np.clip(np.asarray(confidence, dtype=float), SMALLEST_DOUBT, 1 - SMALLEST_DOUBT))
 
 
@@ -107,7 +107,7 @@ def _maximum(odds, own, correct, weight, n_own):
         while (new := loss(line + step)) > value and abs(step).max() > 1e-9:
             step = step / 2  # too far: the curvature is less out there
         if value - new <= 1e-9 * len(odds):
-            return line
+            return line + step
         line, value = line + step, new
 
 

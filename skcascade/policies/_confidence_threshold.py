@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..evidence._row_costs import incurred, relative_edges
 from ..evidence._walk import walk
 from ..utils._kinds import as_floats, as_indices
 from ..utils._sklearn import Interval, StrOptions
@@ -183,19 +184,18 @@ class ConfidenceThreshold(AlphaPathPolicy):
         return self._copies(thresholds[np.newaxis], [stages])[0]
 
     def _path(self, trace, y, cost, alphas, weight):
-        losses = trace.losses(y)
-        calibrated = self._calibrated(trace, losses, weight)
+        losses = trace.objective_losses(y)
+        calibrated = self._calibrated(trace, _share_correct(trace, y), weight)
         score = [calibrated.exit_score(k, trace.proba) for k in range(trace.n_stages)]
         solve = {"joint": calibrated._joint, "per_stage": calibrated._per_stage}[self.tuning]
         return solve(trace, losses, cost, alphas, weight, np.stack(score, axis=1))
 
-    def _calibrated(self, trace, losses, weight):
+    def _calibrated(self, trace, correct, weight):
         """A copy with the calibration of every stage, if there is to be one."""
         policy = copy(self)
         policy.slopes_ = policy.intercepts_ = None
         per_class = self.tuning == "joint" if self.per_class == "auto" else self.per_class
         if per_class:
-            correct = _share_correct(losses, trace.n_stages - trace.has_reject)
             lines = [
                 fit_calibration(
                     _checked_confidence(policy.exit_score(k, trace.proba)),
@@ -210,7 +210,7 @@ class ConfidenceThreshold(AlphaPathPolicy):
         return policy
 
     def _joint(self, trace, losses, cost, alphas, weight, score):
-        edges = cost.relative(cost.edge_costs_)
+        edges = relative_edges(trace, cost)
         return self._copies(*fit_thresholds(score, losses, edges, alphas, weight))
 
     def _per_stage(self, trace, losses, cost, alphas, weight, score):
@@ -227,9 +227,7 @@ class ConfidenceThreshold(AlphaPathPolicy):
         walks = [walk(trace, policy) for policy in candidates]
         rows = np.arange(len(losses))
         loss = [np.average(losses[rows, w.exit], weights=weight) for w in walks]
-        spent = [
-            np.average(cost.relative(cost.path_cost(w.visited)), weights=weight) for w in walks
-        ]
+        spent = [np.average(cost.relative(incurred(w, cost)), weights=weight) for w in walks]
         best = (np.array(loss) + alphas[:, np.newaxis] * np.array(spent)).argmin(axis=1)
         return [candidates[i] for i in best]
 
@@ -311,10 +309,11 @@ def _checked_confidence(confidence):
     return confidence
 
 
-def _share_correct(losses, n_answering):
+def _share_correct(trace, y):
     """1 where an answer has the smallest loss of all, 0 where it has the largest."""
-    answering = losses[:, :n_answering]
-    least, most = answering.min(), answering.max()
+    observed = trace.losses(y)[:, : trace.n_stages - trace.has_reject]
+    losses = trace.objective_losses(y)
+    least, most = observed.min(), observed.max()
     if least == most:  # all are correct, or all wrong: whether there is a loss tells which
         return (losses <= 0).astype(float)
     return np.clip((most - losses) / (most - least), 0, 1)

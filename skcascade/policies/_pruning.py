@@ -6,6 +6,7 @@ from copy import copy
 
 import numpy as np
 
+from ..evidence._row_costs import incurred
 from ..evidence._walk import stages_in_use, walk
 from ..utils._weights import row_weights
 
@@ -36,7 +37,7 @@ class Replay:
 
     def __init__(self, trace, y, cost, sample_weight=None):
         self.trace, self.cost = trace, cost
-        self.losses = trace.losses(y)
+        self.losses = trace.objective_losses(y)
         self.weight = row_weights(sample_weight, len(y))
         self._rule, self._known = None, {}
 
@@ -67,7 +68,7 @@ class Replay:
     def _outcome(self, policy):
         outcome = walk(self.trace, policy)
         losses = self.losses[np.arange(len(self.losses)), outcome.exit]
-        costs = self.cost.relative(self.cost.path_cost(outcome.visited))
+        costs = self.cost.relative(incurred(outcome, self.cost))
         return np.average(losses, weights=self.weight), np.average(costs, weights=self.weight)
 
 

@@ -32,6 +32,7 @@ import numpy as np
 
 from ..evidence._walk import EXIT
 from ._edges import INPUT, EdgeRule, fit_weighted, nearest_stage, score
+from ._threshold import entry_costs
 
 __all__ = ["Reduction", "Solution", "find_routes"]
 
@@ -65,8 +66,9 @@ class Reduction:
     features : callable
         `features(stage, shown)` gives X of shape (n_samples, n_features).
     loss : ndarray of shape (n_samples, n_stages)
-    edges : ndarray of shape (n_stages, n_stages)
-        Relative costs of going from stage j (row j + 1; row 0: from the input) to k.
+    edges : ndarray of shape (n_stages, n_stages) or (n_stages, n_stages, n_samples)
+        Relative costs of going from stage j (row j + 1; row 0: from the input) to k; also for
+        each row.
     weight : ndarray of shape (n_samples,)
     fold : ndarray of int, shape (n_samples,)
         A sample's decisions are made by classifiers fitted on the other folds.
@@ -78,6 +80,7 @@ class Reduction:
     def __init__(self, features, loss, edges, weight, fold, estimator, successors):
         self.features, self.loss, self.edges, self.weight = features, loss, edges, weight
         self.estimator, self.successors = estimator, successors
+        self.entry = entry_costs(edges, weight)
         folds = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
         self._known = {}
         # A single sample is its own evidence.
@@ -128,7 +131,7 @@ class Reduction:
                 stage, shown[edge], actions, costs
             )
             rules[edge] = stage, shown[edge], actions, problems
-        value = alpha * self.edges[0, stages[0]]
+        value = alpha * self.entry[stages[0]]
         value += np.average(to_go[INPUT, stages[0]], weights=self.weight)
         return Solution(stages, value, rules, choices)
 
@@ -171,9 +174,9 @@ class Reduction:
             to_go[stage] = self.loss[:, stage].copy()
             for k in targets:
                 on = to == k
-                to_go[stage][on] = alpha * self.edges[stage + 1, k] + to_go[k][on]
+                to_go[stage][on] = (alpha * self.edges[stage + 1, k] + to_go[k])[on]
         value = np.average(to_go[stages[0]], weights=self.weight)
-        return alpha * self.edges[0, stages[0]] + value
+        return alpha * self.entry[stages[0]] + value
 
 
 def _earned(wins, label, weight):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.utils import check_random_state
 
+from ..evidence._row_costs import relative_edges
 from ..utils._sklearn import Interval, StrOptions
 from ._alpha_path import AlphaPathPolicy, fitted_rules
 from ._bounds import bound_gap, chain_cost
@@ -119,6 +120,9 @@ class Reinforce(AlphaPathPolicy):
 
     If joint training does not lower the objective on the validation rows, with heads fitted
     anew for the members before and after, the members stay as they were.
+
+    Heads are trained on the mean costs of the stages. Where a trace has costs of the rows
+    (`Trace.cost`), thresholds and stages are chosen by them.
 
     Architecture of the heads, baseline, optimizer and learning rates are ours: the paper
     does not give them. Costs are cumulative: a sample that stops at stage k has incurred the
@@ -254,13 +258,13 @@ class Reinforce(AlphaPathPolicy):
     def _path(self, trace, y, cost, alphas, weight):
         from ._reinforce_net import fit_heads
 
-        losses = trace.losses(y)
+        losses = trace.objective_losses(y)
         route_cost = chain_cost(cost, trace.n_stages)
         heads = fit_heads(
             trace.proba, losses, weight, route_cost, ALPHA, self, self._seed(), spread=SPREAD
         )
         score = heads.scores(trace.proba)
-        edges = cost.relative(cost.edge_costs_)
+        edges = relative_edges(trace, cost)
         thresholds, stages = fit_thresholds(score, losses, edges, alphas, weight)
         return [self._at(heads, row, in_use) for row, in_use in zip(thresholds, stages)]
 

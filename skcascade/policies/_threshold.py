@@ -11,19 +11,23 @@ then a cumulative sum of S - G, O(n log n) once for the order and O(n) after. St
 from the last to the first. The first sweep assumes that every sample reaches every stage; later
 sweeps count those that do, until nothing improves.
 
-All alphas are solved at once, one row of every array per alpha. As a function of alpha
-the solution is a staircase, and the width of a step is mostly noise: a sample of 1,000 rows has a
-few steps where the whole population would give a curve. So between the middles of
-neighboring steps that use the same stages, the share of samples above each threshold is
-interpolated. And since a threshold without a loss on the rows at hand has some on others,
-the share falls to zero below the first step.
+All alphas are solved at once, one row of every array per alpha. As a function of alpha the
+solution is a staircase, which `_interpolation` makes smooth.
 """
 
-from itertools import combinations, groupby, pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
-__all__ = ["ThresholdRules", "candidate_thresholds", "fit_thresholds", "per_stage_threshold"]
+from ._interpolation import interpolate
+
+__all__ = [
+    "ThresholdRules",
+    "candidate_thresholds",
+    "entry_costs",
+    "fit_thresholds",
+    "per_stage_threshold",
+]
 
 #: Up to this many stages every subset is tried, beyond it stages are eliminated one by one.
 EXHAUSTIVE_STAGES = 8
@@ -44,8 +48,9 @@ def fit_thresholds(score, loss, edges, alphas, weight):
         Samples exit where it reaches the threshold.
     loss : ndarray of shape (n_samples, n_stages)
         Loss of each stage's answer.
-    edges : ndarray of shape (n_stages, n_stages)
-        Relative costs of going from stage j (row j + 1; row 0: from the input) to k.
+    edges : ndarray of shape (n_stages, n_stages) or (n_stages, n_stages, n_samples)
+        Relative costs of going from stage j (row j + 1; row 0: from the input) to k; also for
+        each row.
     alphas : ndarray of shape (n_alphas,)
         Cost weights. Thresholds are interpolated between neighboring ones.
     weight : ndarray of shape (n_samples,)
@@ -62,7 +67,7 @@ def fit_thresholds(score, loss, edges, alphas, weight):
     rules = ThresholdRules(score, loss, edges, weight)
     search = _eliminate if rules.n_stages > EXHAUSTIVE_STAGES else _shortlist
     thresholds, stages = _best_of(rules, alphas, search(rules.screen(), alphas))
-    return _interpolated(rules, alphas, thresholds, stages), stages
+    return interpolate(rules, alphas, thresholds, stages), stages
 
 
 def _shortlist(rules, alphas):
@@ -128,32 +133,13 @@ def _best_of(rules, alphas, shortlist):
     return thresholds, best
 
 
-def _interpolated(rules, alphas, thresholds, stages):
-    """Thresholds between the middles of the steps that neighboring alphas share."""
-    smooth = thresholds.copy()
-    position = np.log(np.maximum(alphas, 1e-300))
-    for subset, run in groupby(range(len(alphas)), key=lambda i: stages[i]):
-        run = list(run)
-        own = thresholds[run]
-        steps = np.cumsum(np.r_[0, (own[1:] != own[:-1]).any(axis=1)])
-        first = np.searchsorted(steps, np.arange(steps[-1] + 1))
-        last = np.r_[first[1:], len(run)] - 1
-        middle = (position[run][first] + position[run][last]) / 2
-        cautious = bool(run[0] == 0 and last[0] > 0)  # below the first step, towards none
-        if cautious:
-            middle = np.r_[position[0], middle]
-        for k in subset[:-1] if len(middle) > 1 else ():
-            share = np.r_[[0.0] * cautious, rules.share_above(k, own[first, k])]
-            smooth[run, k] = rules.threshold_at(k, np.interp(position[run], middle, share))
-    return smooth
-
-
 class ThresholdRules:
     """The sorted evidence, and the thresholds it gives for a subset of the stages."""
 
     def __init__(self, score, loss, edges, weight):
         self.score, self.loss = np.ascontiguousarray(score.T), np.ascontiguousarray(loss.T)
         self.edges, self.weight = edges, weight
+        self.entry = entry_costs(edges, weight)
         self.n_stages, self.n_samples = self.score.shape
         self._sorted = {}
 
@@ -163,7 +149,8 @@ class ThresholdRules:
             return self
         rows = np.random.default_rng(0).choice(self.n_samples, SCREEN_ROWS, replace=False)
         score, loss = self.score[:, rows].T, self.loss[:, rows].T
-        return ThresholdRules(score, loss, self.edges, self.weight[rows])
+        edges = self.edges if self.edges.ndim == 2 else self.edges[..., rows]
+        return ThresholdRules(score, loss, edges, self.weight[rows])
 
     def solve(self, stages, alphas, max_sweeps=MAX_SWEEPS):
         """Thresholds (n_alphas, n_stages) and objective (n_alphas,) of a subset of stages."""
@@ -177,7 +164,7 @@ class ThresholdRules:
 
     def _solve(self, stages, alpha, max_sweeps):
         thresholds = np.full((len(alpha), self.n_stages), np.inf)
-        entry = alpha[:, 0] * self.edges[0, stages[0]]
+        entry = alpha[:, 0] * self.entry[stages[0]]
         if len(stages) == 1:
             loss = np.average(self.loss[stages[0]], weights=self.weight)
             return thresholds, entry + loss
@@ -230,6 +217,10 @@ class ThresholdRules:
         lowest = total[np.arange(len(at)), at]
         return np.where(lowest < 0, thresholds[at], np.inf)
 
+    def best_stage(self, stages):
+        """The one of `stages` with the smallest mean loss; of equals the first."""
+        return min(stages, key=lambda k: self.loss[k] @ self.weight)
+
     def share_above(self, stage, thresholds):
         """Share of all weight that exits at `stage` for each of `thresholds`."""
         order, ends, places = self._order(stage)
@@ -248,6 +239,11 @@ class ThresholdRules:
         if stage not in self._sorted:
             self._sorted[stage] = candidate_thresholds(self.score[stage])
         return self._sorted[stage]
+
+
+def entry_costs(edges, weight):
+    """Mean cost (n_stages,) of going from the input to each stage."""
+    return edges[0] if edges.ndim == 2 else np.average(edges[0], axis=1, weights=weight)
 
 
 def candidate_thresholds(score):

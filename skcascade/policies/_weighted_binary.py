@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
+from ..evidence._row_costs import relative_edges
 from ..utils._seed import seed_unset
 from ..utils._sklearn import HasMethods, Interval
 from ._alpha_path import AlphaPathPolicy, fitted_rules
@@ -155,7 +156,7 @@ class WeightedBinary(AlphaPathPolicy):
     def _path(self, trace, y, cost, alphas, weight):
         self._check_successors(trace.n_stages)
         rng = check_random_state(self.random_state)
-        loss = trace.losses(y)
+        loss = trace.objective_losses(y)
         if self.excess_loss:
             loss = np.maximum(loss - loss[:, -1:], 0)
         reduction = Reduction(
@@ -163,7 +164,7 @@ class WeightedBinary(AlphaPathPolicy):
                 stage, show_only(trace.proba[:, : stage + 1], shown)
             ),
             loss,
-            cost.relative(cost.edge_costs_),
+            relative_edges(trace, cost),
             weight,
             rng.permutation(len(y)) % min(self.cv, len(y)),
             seed_unset(self._learner(), rng.randint(2**31 - 1)),

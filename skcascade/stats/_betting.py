@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["betting_p_value", "log_wealth"]
+__all__ = ["bet_size", "betting_p_value", "log_wealth"]
 
 
 def betting_p_value(
@@ -46,9 +46,16 @@ def betting_p_value(
     >>> round(float(betting_p_value(values, values, 0.4, 1.0, 0.1)), 4)
     0.0004
     """
-    spread = np.mean((pilot - bound) ** 2) + 1e-4
-    bet = np.sqrt(-2 * np.log(level) / (max(1, len(values)) * spread))
-    return np.exp(-log_wealth(values, bound, upper, bet))
+    return np.exp(-log_wealth(values, bound, upper, bet_size(pilot, len(values), bound, level)))
+
+
+def bet_size(pilot: NDArray[np.float64], n_samples: int, bound: float, level: float) -> float:
+    """The bet per unit of value that needs the smallest margin at the last of `n_samples`.
+
+    Without a pilot, values are taken to be 1 from the bound.
+    """
+    spread = np.mean((pilot - bound) ** 2) + 1e-4 if len(pilot) else 1.0
+    return np.sqrt(-2 * np.log(level) / (max(1, n_samples) * spread))
 
 
 def log_wealth(values: NDArray[np.float64], bound: float, upper: float, bet: float) -> float:

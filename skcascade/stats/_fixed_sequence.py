@@ -36,7 +36,7 @@ def fixed_sequence(p_values: Iterable[float], level: float) -> int:
     """
     n_rejected = 0
     for p_value in p_values:
-        if p_value > level:
+        if not p_value <= level:  # NaN is no evidence
             break
         n_rejected += 1
     return n_rejected

@@ -23,7 +23,7 @@ from scipy.special import bdtr, xlog1py, xlogy
 from scipy.special import gammaln as lgamma
 from scipy.stats import beta
 
-__all__ = ["paired_p_value"]
+__all__ = ["paired_p_value", "score_statistic"]
 
 #: Values of q among which the largest p-value is found.
 N_GRID = 33
@@ -58,7 +58,7 @@ def paired_p_value(
     >>> paired_p_value(60, 40, 1800, 0.01) > 0.1
     True
     """
-    seen = _score(float(n_worse), float(n_better), n, bound)
+    seen = score_statistic(float(n_worse), float(n_better), n, bound)
     if seen >= 0:
         return 1.0
     low = beta.ppf(missed / 2, n_better, n - n_better + 1) if n_better else 0.0
@@ -76,8 +76,8 @@ def paired_p_value(
     return float(min(tail.max() + missed, 1.0))
 
 
-def _score(worse, better, n, bound):
-    """The score statistic; 0 where nothing can differ."""
+def score_statistic(worse, better, n, bound):
+    """The score statistic of counts of D = 1 and D = -1; 0 where nothing can differ."""
     b = (worse + better) * (1 - bound) - 2 * bound * (n - worse)
     q = (b + np.sqrt(b * b + 8 * n * better * bound * (1 - bound))) / (4 * n)
     variance = n * (2 * np.maximum(q, 0) + bound * (1 - bound))
@@ -94,7 +94,7 @@ def _most_worse(better, n, bound, seen):
     while (high - low > 1).any():
         middle = np.floor((low + high) / 2)
         inside = (middle >= 0) & (middle <= n - better)
-        small = inside & (_score(middle, better, n, bound) <= seen + 1e-12)
+        small = inside & (score_statistic(middle, better, n, bound) <= seen + 1e-12)
         open_ = high - low > 1
         low, high = np.where(open_ & small, middle, low), np.where(open_ & ~small, middle, high)
     return low

@@ -6,10 +6,12 @@ import numpy as np
 
 from ._curve import TradeoffCurve
 
-__all__ = ["build_curve", "measure_outcome", "oracle_exits", "reference_stage"]
+__all__ = ["build_curve", "measure_outcome", "oracle_exits", "oracle_point", "reference_stage"]
 
 
-def build_curve(parameter, points, stage_losses, cost, weight, *, has_reject=False, **more):
+def build_curve(
+    parameter, points, stage_losses, cost, weight, *, stage_cost=None, has_reject=False, **more
+):
     """Curve of measured points.
 
     Parameters
@@ -21,6 +23,8 @@ def build_curve(parameter, points, stage_losses, cost, weight, *, has_reject=Fal
     cost : BaseCostModel
         Fitted.
     weight : ndarray of shape (n_samples,)
+    stage_cost : ndarray of shape (n_stages,) or (n_samples, n_stages), default=None
+        Relative cost of each stage alone, also for each row. None: that of `cost`.
     has_reject : bool, default=False
         Whether the last stage rejects.
     **more : dict
@@ -32,7 +36,8 @@ def build_curve(parameter, points, stage_losses, cost, weight, *, has_reject=Fal
     """
     share = weight / weight.sum()
     stage_accuracy = 1 - share @ stage_losses
-    stage_cost = cost.relative(cost.edge_costs_[0])
+    alone = cost.relative(cost.edge_costs_[0]) if stage_cost is None else stage_cost
+    stage_cost = alone if alone.ndim == 1 else share @ alone
     accuracy, spent, rates, right = zip(*points)
     return TradeoffCurve(
         parameter=np.asarray(parameter, dtype=float),
@@ -46,7 +51,7 @@ def build_curve(parameter, points, stage_losses, cost, weight, *, has_reject=Fal
         reference=reference_stage(stage_accuracy, stage_cost, has_reject),
         has_reject=has_reject,
         **{
-            "oracle": _oracle(stage_losses, stage_cost, share),
+            "oracle": oracle_point(stage_losses, alone, share),
             "stage_names": tuple(map(str, range(len(stage_cost)))),
             **more,
         },
@@ -83,12 +88,17 @@ def measure_outcome(losses, costs, exits, weight, n_stages):
 
 
 def oracle_exits(stage_losses, stage_cost):
-    """For each sample the cheapest of the stages with the smallest loss (n_samples,)."""
-    order = np.argsort(stage_cost, kind="stable")
-    return order[stage_losses[:, order].argmin(axis=1)]
+    """For each sample the cheapest of the stages with the smallest loss (n_samples,).
+
+    `stage_cost` is (n_stages,) or (n_samples, n_stages).
+    """
+    best = stage_losses == stage_losses.min(axis=1, keepdims=True)
+    return np.where(best, stage_cost, np.inf).argmin(axis=1)
 
 
-def _oracle(stage_losses, stage_cost, share):
+def oracle_point(stage_losses, stage_cost, share):
+    """Mean cost and accuracy at `oracle_exits`; `share` are weights that add up to 1."""
     best = oracle_exits(stage_losses, stage_cost)
-    losses = np.take_along_axis(stage_losses, best[:, np.newaxis], axis=1)[:, 0]
-    return float(share @ stage_cost[best]), float(1 - share @ losses)
+    rows = np.arange(len(best))
+    costs = np.broadcast_to(stage_cost, stage_losses.shape)[rows, best]
+    return float(share @ costs), float(1 - share @ stage_losses[rows, best])

@@ -150,6 +150,15 @@ class TradeoffCurve:
             self.exit_rates[i],
         )
 
+    def shifted(self, accuracy: float) -> TradeoffCurve:
+        """The same with all accuracies higher by a constant: drops stay as they are."""
+        return replace(
+            self,
+            accuracy=self.accuracy + accuracy,
+            exit_accuracy=self.exit_accuracy + accuracy,
+            stage_accuracy=self.stage_accuracy + accuracy,
+        )
+
     def with_names(self, stage_names: Sequence[str], index: int) -> TradeoffCurve:
         """The same with names of the stages, and point `index` as the one in use."""
         chosen = float(self.relative_cost[index]), float(self.accuracy[index])

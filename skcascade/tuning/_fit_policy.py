@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
+from ..costs import BaseCostModel, FixedCost
 from ..costs._default import check_cost
+from ..evidence._row_costs import with_costs
 from ..evidence._trace import Trace
 from ..policies import BaseExitPolicy
 from ..utils._kinds import as_array, check_kind
 from ..utils._sklearn import _check_sample_weight
+from ._groups import Groups
 from ._operating_point import OperatingPoint
 from ._tuning import Tuning
 
-__all__ = ["add_free_stage", "check_weight", "fit_policy", "fitted_cost"]
+__all__ = ["add_free_stage", "check_weight", "fit_policy", "resolve_costs"]
 
 
 def fit_policy(
@@ -25,11 +29,12 @@ def fit_policy(
     trace: Trace,
     y: ArrayLike,
     *,
-    cost: Any,
+    cost: Any = None,
     alpha: float | None = None,
     max_accuracy_drop: float | None = None,
     max_cost: float | None = None,
     confidence_level: float | None = None,
+    groups: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     random_state: Any = None,
 ) -> Any:
@@ -47,8 +52,10 @@ def fit_policy(
         Answers of every stage on samples that no member was fitted on.
     y : array-like of shape (n_samples,)
         Their labels: codes, unless the trace names its classes.
-    cost : BaseCostModel or array-like of shape (n_stages,)
-        A fitted cost model, or the cost of each stage.
+    cost : BaseCostModel or array-like of shape (n_stages,) or (n_samples, n_stages), default=None
+        A fitted cost model, the cost of each stage, or what each stage cost on each sample.
+        None: the costs of the rows that the trace has. Relative costs of rows are shares of the
+        mean cost of the last stage.
     alpha : float, default=None
         Cost weight: the cost of one full run of the last stage, in units of accuracy.
     max_accuracy_drop : float, default=None
@@ -59,7 +66,12 @@ def fit_policy(
     confidence_level : float, default=None
         Certify the bound: with at least this probability over the draw of the trace, the
         true drop (or mean cost) is not above it. Part of the rows is kept for the test. It
-        holds for one call, not for the best of several.
+        holds for one call, not for the best of several. Where rows have costs, the mean cost
+        is bounded as a share of the true mean cost of the last stage, for costs clipped at the
+        largest seen while tuning.
+    groups : array-like of shape (n_samples,), default=None
+        Labels of groups. The bound is then certified in every group: the drop of a group is
+        measured against the stage that is best for that group. Needs `confidence_level`.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights. Not with `confidence_level`.
     random_state : int, RandomState instance or None, default=None
@@ -69,7 +81,8 @@ def fit_policy(
     -------
     policy : BaseExitPolicy
         Fitted clone. Its `tradeoff_` is the :class:`TradeoffCurve` the choice was made
-        from, and `tradeoff_index_` the point of it that was chosen.
+        from, `tradeoff_index_` the point of it that was chosen, and `certified_` says
+        whether the bound was certified (False without `confidence_level`).
 
     Raises
     ------
@@ -77,7 +90,7 @@ def fit_policy(
         If `policy` is no exit policy, or `trace` no trace.
     ValueError
         If several operating points are given, one is out of range or cannot be reached,
-        or `y`, `cost` or `sample_weight` do not fit the trace.
+        or `y`, `cost`, `groups` or `sample_weight` do not fit the trace.
 
     Warns
     -----
@@ -99,9 +112,9 @@ def fit_policy(
     ...     ConfidenceThreshold(), trace, y, cost=[1, 10], max_accuracy_drop=0.01, random_state=0
     ... )
     >>> policy.thresholds_.round(2)
-    array([0.81,  inf])
+    array([0.78,  inf])
     >>> np.bincount(walk(trace, policy).exit)
-    array([ 664, 1336])
+    array([ 780, 1220])
     """
     check_kind("policy", policy, BaseExitPolicy, "an exit policy such as ConfidenceThreshold()")
     check_kind("trace", trace, Trace, "a Trace, such as Trace(proba)")
@@ -111,15 +124,68 @@ def fit_policy(
     policy.check_params(trace.n_stages)
     codes = trace.codes(y)
     weight = check_weight(sample_weight, codes, confidence_level)
-    tuning = Tuning(clone(policy), trace, codes, fitted_cost(cost, trace), weight, random_state)
+    split = Groups.check("groups", groups, trace.n_samples, confidence_level)
+    trace, model = resolve_costs(cost, trace, weight)
+    tuning = Tuning(clone(policy), trace, codes, model, weight, random_state, split)
     fitted, search, index = tuning.fit(target, confidence_level)
     fitted.tradeoff_, fitted.tradeoff_index_ = search.curve, index
     return fitted
 
 
-def fitted_cost(cost, trace):
-    """A fitted cost model of the stages of `trace`, from a model or a list; ValueError if none."""
-    cost, n_costs = check_cost(cost), trace.n_stages - trace.has_reject
+def resolve_costs(cost, trace, weight=None):
+    """The trace with costs of its rows, if they have any, and a fitted cost model of its stages.
+
+    Parameters
+    ----------
+    cost : BaseCostModel, array-like, dict or None
+        As :func:`fit_policy` takes it.
+    trace : Trace
+    weight : ndarray of shape (n_samples,), default=None
+        For the mean costs, which the cost model holds where rows have costs.
+
+    Returns
+    -------
+    trace : Trace
+    cost : BaseCostModel
+
+    Raises
+    ------
+    ValueError
+        If there are no costs, or they do not fit the trace.
+    """
+    n_costs = trace.n_stages - trace.has_reject
+    if cost is not None and trace.cost is not None:
+        raise ValueError(
+            "`cost` was given although the trace has costs of its rows. Drop `cost`, or build the"
+            " trace without costs."
+        )
+    if _is_per_row(cost, trace.n_samples, n_costs):
+        trace, cost = with_costs(trace, cost), None
+    if cost is None:
+        if trace.cost is None:
+            raise ValueError(
+                "`cost` is needed with a trace: the cost of each stage, such as [1.0, 20.0], a"
+                " fitted cost model, or costs of the rows, as Trace(..., cost=...)."
+            )
+        cost = FixedCost(np.average(trace.cost[:, :n_costs], axis=0, weights=weight))
+    return trace, _fitted(check_cost(cost), trace, n_costs)
+
+
+def _is_per_row(cost, n_samples, n_costs):
+    """Whether `cost` has a row for each sample; ValueError where that cannot be told."""
+    if cost is None or isinstance(cost, BaseCostModel | Mapping | str):
+        return False
+    shape = as_array("cost", cost).shape
+    if shape == (n_costs, n_costs) == (n_samples, n_costs) and n_costs > 1:
+        raise ValueError(
+            f"`cost` of shape {shape} may hold a row for each sample or for each stage. Give costs"
+            " of rows as Trace(..., cost=...), and costs of edges as a FixedCost."
+        )
+    return len(shape) == 2 and shape != (n_costs, n_costs)
+
+
+def _fitted(cost, trace, n_costs):
+    """A fitted cost model of all stages of `trace`; ValueError if it does not fit."""
     if not hasattr(cost, "edge_costs_"):
         cost = clone(cost).fit(trace.select_stages(slice(n_costs)))
     if len(cost.edge_costs_) != n_costs:

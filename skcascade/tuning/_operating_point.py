@@ -41,8 +41,11 @@ class OperatingPoint(NamedTuple):
         max_cost: float | None = None,
         confidence_level: float | None = None,
         tunable: bool = True,
+        certifies_other: bool = False,
     ) -> OperatingPoint:
         """The operating point asked for, checked.
+
+        `certifies_other` says that the confidence level is for another bound, on rejected samples.
 
         Raises
         ------
@@ -76,7 +79,7 @@ class OperatingPoint(NamedTuple):
                 raise ValueError(
                     f"`confidence_level` must lie in (0, 1), got {confidence_level!r}."
                 )
-            if alpha is not None:
+            if alpha is not None and not certifies_other:
                 raise ValueError(
                     "`confidence_level` certifies a bound, and `alpha` sets none. Give"
                     " `max_accuracy_drop` or `max_cost`, or drop `confidence_level`."

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..evidence._row_costs import incurred, stage_costs
 from ..evidence._walk import stages_in_use, walk
 from ..policies._pruning import use_stages
 from ..utils._weights import row_weights
-from ._build_curve import build_curve, measure_outcome
+from ._build_curve import build_curve, measure_outcome, oracle_point
 from ._curve import TradeoffCurve
+from ._expected_loss import ExpectedLoss
 from ._risk_control import TUNING_SHARE
 
 __all__ = ["Search", "compute_outcome"]
@@ -65,7 +67,8 @@ class Search(NamedTuple):
         weight = row_weights(None if sample_weight is None else sample_weight[rows], len(rows))
         # Rows are in stratified order from here on, so that every seventh row makes a fold.
         searched, codes = trace.rows(rows), y[rows]
-        policies, alphas = candidates(policy, searched, codes, cost, weight)
+        expected = ExpectedLoss.fit(searched, codes, weight).of(searched)
+        policies, alphas = candidates(policy, expected, codes, cost, weight)
         curve = _cross_fit(policy, searched, codes, cost, weight, policies, alphas)
         return cls(policies, curve, rows, test_rows, not certify and len(rows) < found)
 
@@ -99,31 +102,51 @@ def _stratified(y, rng):
 
 
 def _cross_fit(policy, trace, y, cost, weight, policies, alphas):
-    """Curve of the candidates, each sample evaluated by a policy fitted without it."""
+    """Curve of the candidates.
+
+    Costs and exits are those of the very rules that can be deployed. Accuracies are cross-fitted:
+    each sample is evaluated by a rule, and by expected losses, that were fitted without it. Where
+    the rule to deploy is worse than that on these rows, the worse of the two counts, since on
+    rows it was fitted on a rule looks better than it is.
+    """
+    share = weight / weight.sum()
+    losses, stage_losses = _held_out_losses(policy, trace, y, cost, weight, len(alphas))
+    points = []
+    for candidate, held_out in zip(policies, losses):
+        outcome = compute_outcome(trace, candidate, stage_losses, cost)
+        accuracy, *others = measure_outcome(*outcome, weight, trace.n_stages)
+        if len(stages_in_use(candidate, trace.n_stages)) > 1:  # of one stage nothing was fitted
+            accuracy = min(accuracy, 1 - share @ held_out)
+        points.append((accuracy, *others))
+    observed, alone = trace.losses(y), cost.relative(stage_costs(trace, cost))
+    curve = build_curve(
+        alphas, points, stage_losses, cost, weight, stage_cost=alone, has_reject=trace.has_reject,
+        metric=trace.metric, oracle=oracle_point(observed, alone, share),
+    )  # fmt: skip
+    reference = curve.reference
+    return curve.shifted(1 - share @ observed[:, reference] - curve.stage_accuracy[reference])
+
+
+def _held_out_losses(policy, trace, y, cost, weight, n_candidates):
+    """Losses of candidates (n_candidates, n_samples), and of stages (n_samples, n_stages).
+
+    Those of each fold are by rules and expectations that were fitted on the others.
+    """
     fold = np.arange(len(y)) % N_FOLDS
-    shape = len(alphas), len(y)
-    losses, costs, exits = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int32)
-    stage_losses = trace.losses(y)
+    losses, stage_losses = np.empty((n_candidates, len(y))), np.empty(trace.proba.shape[:2])
     for i in np.unique(fold):
         test = np.flatnonzero(fold == i)
         fit = np.flatnonzero(fold != i) if len(y) > 1 else test
-        path, _ = candidates(policy, trace.rows(fit), y[fit], cost, weight[fit])
-        held_out = trace.rows(test)
+        expected = ExpectedLoss.fit(trace.rows(fit), y[fit], weight[fit])
+        stage_losses[test] = expected.of(trace.rows(test)).objective_losses(y[test])
+        path, _ = candidates(policy, expected.of(trace.rows(fit)), y[fit], cost, weight[fit])
         for j, candidate in enumerate(path):
-            outcome = compute_outcome(held_out, candidate, stage_losses[test], cost)
-            losses[j, test], costs[j, test], exits[j, test] = outcome
-    for j, candidate in enumerate(policies):
-        in_use = stages_in_use(candidate, trace.n_stages)
-        if len(in_use) == 1:  # nothing was tuned: it is that stage, whatever the folds chose
-            losses[j], exits[j] = stage_losses[:, in_use[0]], in_use[0]
-            costs[j] = cost.edge_costs_[0, in_use[0]]
-    outcomes = zip(losses, costs, exits)
-    points = [measure_outcome(*outcome, weight, trace.n_stages) for outcome in outcomes]
-    shown = {"has_reject": trace.has_reject, "metric": trace.metric}
-    return build_curve(alphas, points, stage_losses, cost, weight, **shown)
+            exits = walk(trace.rows(test), candidate).exit
+            losses[j, test] = stage_losses[test, exits]
+    return losses, stage_losses
 
 
 def compute_outcome(trace, policy, losses, cost):
     """Loss at the exit, cost incurred, and exit, of shape (n_samples,) each."""
     route = walk(trace, policy)
-    return losses[np.arange(len(losses)), route.exit], cost.path_cost(route.visited), route.exit
+    return losses[np.arange(len(losses)), route.exit], incurred(route, cost), route.exit

@@ -14,7 +14,7 @@ from ..evidence._walk import stages_in_use
 from ..policies import BaseExitPolicy, ConfidenceThreshold
 from ..utils._kinds import as_floats, as_list, check_kind
 from ._curve import TradeoffCurve
-from ._fit_policy import check_weight
+from ._fit_policy import check_weight, resolve_costs
 from ._operating_point import OperatingPoint
 from ._summary import summarize
 from ._tuning import Tuning
@@ -62,7 +62,7 @@ def select_members(
     trace: Trace,
     y: ArrayLike,
     *,
-    cost: ArrayLike,
+    cost: ArrayLike | None = None,
     names: list[str] | None = None,
     policy: BaseExitPolicy | None = None,
     alpha: float | None = None,
@@ -83,8 +83,9 @@ def select_members(
         Answers of every model on samples that none was fitted on.
     y : array-like of shape (n_samples,)
         Their labels.
-    cost : array-like of shape (n_stages,)
-        Cost of each model.
+    cost : array-like of shape (n_stages,) or (n_samples, n_stages), default=None
+        Cost of each model, also on each sample. None: the costs of the rows that the trace has;
+        models are sorted by their mean cost.
     names : list of str, default=None
         Of the models; None: their positions.
     policy : BaseExitPolicy, default=None
@@ -128,11 +129,12 @@ def select_members(
     ['linear', 'neighbors']
     """
     check_kind("trace", trace, Trace, "a Trace, such as Trace(proba)")
-    costs = as_floats("cost", cost)
-    if costs.shape != (trace.n_stages,):
+    costs = None if cost is None else as_floats("cost", cost)
+    shapes = (trace.n_stages,), (trace.n_samples, trace.n_stages)
+    if costs is not None and costs.shape not in shapes:
         raise ValueError(
-            f"`cost` must hold one number for each of the {trace.n_stages} models, got an array of"
-            f" shape {costs.shape}."
+            f"`cost` must hold one number for each of the {trace.n_stages} models, or a row of them"
+            f" for each sample, got an array of shape {costs.shape}."
         )
     names = list(map(str, range(trace.n_stages))) if names is None else as_list("names", names)
     if len(names) != trace.n_stages:
@@ -146,10 +148,13 @@ def select_members(
     target = OperatingPoint.check(alpha, max_accuracy_drop, max_cost, tunable=policy.tunable)
     codes = trace.codes(y)
     weight = check_weight(sample_weight, codes)
+    if costs is None or costs.ndim == 2 or trace.cost is not None:
+        trace, model = resolve_costs(costs, trace, weight)
+        costs = model.edge_costs_[0]
     order = np.argsort(costs, kind="stable")
     ordered = trace.select_stages(order)
-    fitted_costs = FixedCost(costs[order]).fit(ordered)
-    tuning = Tuning(policy, ordered, codes, fitted_costs, weight, random_state)
+    model = FixedCost(costs[order]).fit(ordered)
+    tuning = Tuning(policy, ordered, codes, model, weight, random_state)
     fitted, search, index = tuning.fit(target)
     curve = search.curve.with_names([names[k] for k in order], index)
     used = [curve.stage_names[k] for k in stages_in_use(fitted, trace.n_stages)]

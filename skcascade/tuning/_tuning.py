@@ -7,26 +7,25 @@ confidence level, the best of those that are certified (`_risk_control`).
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from ..evidence._row_costs import stage_costs
 from ..evidence._trace import Trace
 from ..utils._digest import UnkeyableError, digest
-from ..utils._warn import warn
 from ..utils._weights import row_weights
 from ._build_curve import build_curve, measure_outcome
 from ._curve import TradeoffCurve
+from ._expected_loss import ExpectedLoss
+from ._groups import Groups
 from ._operating_point import OperatingPoint
-from ._risk_control import certify
+from ._risk_control import Certificate, certify
 from ._search import Search, compute_outcome
 
 __all__ = ["Tuning", "get_tuning"]
-
-#: Losses of a rejected sample that are tried for a given error rate; at 0 all are rejected.
-REJECT_COSTS = np.r_[np.geomspace(0.6, 0.002, 32), 0.0]
 
 
 def _search(key, tuning, certified):
@@ -56,10 +55,12 @@ class Tuning:
         Fitted.
     sample_weight : ndarray of shape (n_samples,), default=None
     random_state : int, RandomState or None, default=None
+    groups : Groups, default=None
+        A certified bound is to hold in each of these groups.
 
     Attributes
     ----------
-    policy, trace, y, cost, sample_weight
+    policy, trace, y, cost, sample_weight, groups
         As given; a "balanced" loss of the trace has the class frequencies of `y`.
     searches : dict of bool to Search
         The candidates for certified operating points (True) and for others (False), once
@@ -74,11 +75,18 @@ class Tuning:
         cost: Any,
         sample_weight: NDArray[np.float64] | None = None,
         random_state: Any = None,
+        groups: Groups | None = None,
     ) -> None:
         self.policy, self.y, self.cost, self.sample_weight = policy, y, cost, sample_weight
-        self.trace = trace.for_labels(y, sample_weight)
+        self.trace, self.groups = trace.for_labels(y, sample_weight), groups
         self.seed = check_random_state(random_state).randint(2**31 - 1)
         self.searches: dict[bool, Search] = {}
+
+    def with_reject_cost(self, reject_cost: float) -> Tuning:
+        """The same with another loss of a rejected sample."""
+        same = copy(self)
+        same.trace, same.searches = self.trace.with_reject(reject_cost), {}
+        return same
 
     @property
     def reject_cost(self) -> float | None:
@@ -98,14 +106,18 @@ class Tuning:
         """The same for each of several targets, all from one search."""
         search = self.search(confidence_level is not None)
         if confidence_level is not None:
-            test = (confidence_level, self.trace, self.y, self.cost)
-            indices = [certify(search, target, *test) for target in targets]
+            test = confidence_level, self.trace, self.y, self.cost, self.groups
+            chosen = [certify(search, target, *test) for target in targets]
         elif self.policy.tunable:
-            indices = [target.choose(search.curve) for target in targets]
+            chosen = [Certificate(target.choose(search.curve), False) for target in targets]
         else:
-            indices = [0] * len(targets)
-        fitted = {i: self._refitted(search, i) for i in set(indices)}
-        return [copy(fitted[i]) for i in indices], search, indices
+            chosen = [Certificate(0, False)] * len(targets)
+        fitted = {i: self._refitted(search, i) for i, _ in chosen}
+        policies = [copy(fitted[i]) for i, _ in chosen]
+        if confidence_level is not None:
+            for policy, (_, certified) in zip(policies, chosen):
+                policy.certified_ = certified
+        return policies, search, [i for i, _ in chosen]
 
     def search(self, certified: bool = False, memory: Any = None) -> Search:
         """Candidates and their curve, searched once; kept in a `joblib.Memory`, if given."""
@@ -122,61 +134,20 @@ class Tuning:
         weight = row_weights(self.sample_weight, len(self.y))
         loss, cost, exits = compute_outcome(self.trace, policy, losses, self.cost)
         point = measure_outcome(loss, cost, exits, weight, self.trace.n_stages)
+        shown["stage_cost"] = self.cost.relative(stage_costs(self.trace, self.cost))
         return build_curve([np.nan], [point], losses, self.cost, weight, **shown)
 
-    def within_error(self, max_error: float, target: OperatingPoint) -> Tuning:
-        """The tuning with the largest reject cost that keeps to an error rate at `target`.
-
-        It is found by bisection, as if the error rate rose with the reject cost throughout.
-
-        Parameters
-        ----------
-        max_error : float
-            Of the samples that are not rejected, on the cross-fitted curve.
-        target : OperatingPoint
-
-        Returns
-        -------
-        tuning : Tuning
-
-        Warns
-        -----
-        CascadeWarning
-            If all samples are rejected.
-        """
-        best = None
-        low, high = 0, len(REJECT_COSTS) - 1
-        while low < high:
-            middle = (low + high) // 2
-            tried = self._with_reject_cost(REJECT_COSTS[middle], target)
-            if tried.error > max_error:
-                low = middle + 1
-            else:
-                high, best = middle, tried
-        best = best or self._with_reject_cost(REJECT_COSTS[low], target)
-        if best.share == 0:
-            warn(
-                f"`max_error`={max_error} cannot be kept on the held-out rows, so that all samples"
-                " are rejected. Allow more errors, or add a better member."
-            )
-        return best.tuning
-
-    def _with_reject_cost(self, reject_cost, target):
-        """The tuning with another reject cost, and its errors at `target`."""
-        tuning = copy(self)
-        tuning.trace, tuning.searches = self.trace.with_reject(reject_cost), {}
-        _, search, index = tuning.fit(target)
-        share, accuracy = search.curve.answered_by(range(self.trace.n_stages - 1))
-        error = 1 - accuracy[index] if share[index] > 0 else 0.0
-        return _WithRejectCost(tuning, share[index], error)
-
     def _key(self):
-        """What a search depends on. Losses stand for the function that gave them.
+        """What a search depends on. Losses, of these labels and of all, stand for their function.
 
         None where the policy holds a function without a name, which has no stable hash.
         """
-        evidence = self.trace.proba, self.trace.losses(self.y), self.y, self.sample_weight
-        state = type(self.policy), vars(self.policy), self.cost.edge_costs_, self.seed
+        n_classes = self.trace.n_classes
+        uniform = np.full((len(self.y), n_classes), 1 / n_classes)
+        losses = self.trace.losses(self.y), self.trace.expected_losses(uniform)
+        evidence = self.trace.proba, losses, self.y, self.sample_weight
+        costs = self.cost.edge_costs_, self.trace.cost
+        state = type(self.policy), vars(self.policy), costs, self.seed
         try:
             shown = self.trace.has_reject, self.trace.metric
             return digest((evidence, state, shown), fitted=True)
@@ -192,7 +163,8 @@ class Tuning:
         if weight is not None:
             rows = np.flatnonzero(weight > 0)
             trace, y, weight = trace.rows(rows), y[rows], weight[rows]
-        return self.policy.fit_alphas(trace, y, self.cost, [alpha], weight)[0]
+        expected = ExpectedLoss.fit(trace, y, row_weights(weight, len(y))).of(trace)
+        return self.policy.fit_alphas(expected, y, self.cost, [alpha], weight)[0]
 
 
 def get_tuning(cascade: Any) -> Tuning:
@@ -203,11 +175,3 @@ def get_tuning(cascade: Any) -> Tuning:
             " store_trace=True, or give other rows where that is possible."
         )
     return cascade.tuning_
-
-
-class _WithRejectCost(NamedTuple):
-    """A tuning, the share of the samples that it does not reject, and their error rate."""
-
-    tuning: Tuning
-    share: float
-    error: float

@@ -13,6 +13,8 @@ from skcascade.cascade._checks import (
     check_reject,
     may_reject,
     n_stages_before_fit,
+    operating_point,
+    reject_bound,
     warn_if_memorized,
 )
 from skcascade.cascade._validation import check_members
@@ -21,7 +23,10 @@ from skcascade.evidence._named_losses import NAMED_LOSSES
 from skcascade.exceptions import CascadeWarning
 from skcascade.members import EarlyExitNetClassifier
 from skcascade.nets import EarlyExitNet
+from skcascade.policies import ConfidenceThreshold
 from skcascade.tuning._fit_policy import check_weight
+from skcascade.tuning._operating_point import OperatingPoint
+from skcascade.tuning._reject_bound import RejectBound
 
 MEMBERS = [("small", GaussianNB()), ("large", LogisticRegression())]
 X = np.zeros((4, 2))
@@ -33,7 +38,12 @@ def cascade(**params):
 
 @pytest.mark.parametrize(
     ("params", "expected"),
-    [({}, False), ({"reject_cost": 0.0}, True), ({"max_error": 0.1}, True)],
+    [
+        ({}, False),
+        ({"reject_cost": 0.0}, True),
+        ({"max_error": 0.1}, True),
+        ({"reject_rate": 0.0}, True),
+    ],
 )
 def test_whether_samples_may_be_rejected(params, expected):
     assert may_reject(cascade(**params)) is expected
@@ -41,22 +51,35 @@ def test_whether_samples_may_be_rejected(params, expected):
 
 def test_reject_cost_is_given_or_chosen():
     check_reject(cascade(max_error=0.1))
-    with pytest.raises(ValueError, match="At most one of `reject_cost` and `max_error`"):
-        check_reject(cascade(max_error=0.1, reject_cost=0.2))
+    check_reject(cascade(reject_rate=0.1))
+    for given in (["reject_cost", "max_error"], ["max_error", "reject_rate"]):
+        with pytest.raises(
+            ValueError, match=f"At most one of .* Got `{given[0]}` and `{given[1]}`"
+        ):
+            check_reject(cascade(**dict.fromkeys(given, 0.2)))
 
 
-@pytest.mark.parametrize(
-    ("found", "match"),
-    [
-        ({"recorded": False}, "needs held-out answers of the very members that are deployed"),
-        ({"max_error": 0.1}, "certifies `max_accuracy_drop` or `max_cost`, not `max_error`"),
-    ],
-)
-def test_what_cannot_be_certified(found, match):
-    check_certificate(cascade(), **found)
+def test_what_cannot_be_certified():
+    check_certificate(cascade(), recorded=False)
     check_certificate(cascade(confidence_level=0.9))
-    with pytest.raises(ValueError, match=match):
-        check_certificate(cascade(confidence_level=0.9), **found)
+    with pytest.raises(ValueError, match="needs held-out answers of the very members that are"):
+        check_certificate(cascade(confidence_level=0.9), recorded=False)
+
+
+def test_bound_on_rejected_samples():
+    assert reject_bound(cascade(reject_cost=0.1)) is None
+    assert reject_bound(cascade(max_error=0.1)) == RejectBound(max_error=0.1)
+    assert reject_bound(cascade(reject_rate=0.0)) == RejectBound(reject_rate=0.0)
+
+
+def test_alpha_may_come_with_a_certified_bound_on_rejected_samples():
+    policy, params = ConfidenceThreshold(), {"alpha": 0.1, "confidence_level": 0.9}
+    with pytest.raises(ValueError, match="`confidence_level` certifies a bound, and `alpha` sets"):
+        operating_point(cascade(**params), policy)
+    for bound in ({"max_error": 0.1}, {"reject_rate": 0.1}):
+        assert operating_point(cascade(**params, **bound), policy) == OperatingPoint(alpha=0.1)
+    given = RejectBound(max_error=0.1)
+    assert operating_point(cascade(**params), policy, given) == OperatingPoint(alpha=0.1)
 
 
 def test_weights_cannot_be_certified():

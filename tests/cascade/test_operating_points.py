@@ -255,7 +255,7 @@ def test_confidence_level_accepts_members_that_are_deployed(cv, recorded, sure_o
     [
         ({"cv": 3}, None, "`confidence_level` needs held-out answers"),
         ({}, np.ones(len(Y)), "cannot be combined with `sample_weight`"),
-        ({"max_error": 0.2}, None, "not `max_error`"),
+        ({"max_error": 0.2, "cv": 3}, None, "`confidence_level` needs held-out answers"),
     ],
 )
 def test_no_certificate_by_changing_the_operating_point(params, weight, match):

@@ -105,6 +105,8 @@ def expected_failures(cascade):
 
     scikit-learn gives both fits the same folds, so thresholds do pass.
     """
+    if cascade.reject_rate is not None:
+        return {"check_classifiers_classes": "-1 is a label there, and that of rejected samples"}
     if isinstance(cascade.policy, WeightedBinary):
         return {EQUIVALENCE: "rows, not weights, are drawn for the folds of the learned rules"}
     if isinstance(cascade.policy, Reinforce):
@@ -125,6 +127,7 @@ PER_STAGE = ConfidenceThreshold(tuning="per_stage")
         make_cascade(LogisticRegression(), GaussianNB(), cost=[1, 10]),
         make_cascade(LogisticRegression(), GaussianNB(), policy=PER_STAGE),
         make_cascade(LogisticRegression(), GaussianNB(), loss="brier"),
+        make_cascade(LogisticRegression(), GaussianNB(), reject_rate=0.0),
         # One of them accepts NaN.
         make_cascade(
             DecisionTreeClassifier(max_depth=3, random_state=0), LogisticRegression(), cost=[1, 5]
@@ -168,6 +171,7 @@ def test_in_a_pipeline():
     [
         {"alpha": [0.0, 0.01, 10.0]},
         {"max_accuracy_drop": [0.0, 0.1]},
+        {"reject_rate": [0.0, 0.05]},
         {"large__C": [1e-6, 1.0]},
         {"policy__confidence": ["max_proba", "margin", "entropy"]},
         {"large": [KNeighborsClassifier(), LogisticRegression()], "cost": [[1, 9]]},

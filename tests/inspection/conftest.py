@@ -75,7 +75,7 @@ def rejecting(fit):
 @pytest.fixture(scope="session")
 def by_policy(fit):
     """Two members, with each policy."""
-    return {name: fit(policy, 2) for name, policy in POLICIES.items()}
+    return {name: fit(policy, 2, cv=3) for name, policy in POLICIES.items()}
 
 
 @pytest.fixture(scope="session")

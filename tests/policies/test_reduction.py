@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skcascade import EXIT, Trace, walk
 from skcascade.costs import FixedCost
+from skcascade.evidence._row_costs import incurred, relative_edges
 from skcascade.policies import WeightedBinary
 from skcascade.policies._edges import INPUT, Always
 from skcascade.policies._features import show_only, stage_features
@@ -53,7 +54,10 @@ class EdgeCosts(FixedCost):
 
 @st.composite
 def problems(draw):
-    """Trace, cost, alpha, weight: few answers, known losses, `N_COPIES` copies of each row."""
+    """Trace, cost, alpha, weight: few answers, known losses, `N_COPIES` copies of each row.
+
+    In half of the problems rows have costs.
+    """
     n, n_stages = draw(st.integers(1, 10)), draw(st.integers(1, 4))
     alpha = draw(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -65,15 +69,19 @@ def problems(draw):
     rows = np.repeat(np.arange(n), N_COPIES)
     proba = np.stack([answer, 1 - answer], axis=2)[rows]
     weight = rng.integers(1, 4, size=n).astype(float)[rows]
-    return Trace(proba, loss=loss[rows]), EdgeCosts(edges).fit(n_stages), alpha, weight
+    row_costs = rng.integers(1, 9, size=(n, n_stages))[rows] / 8 if draw(st.booleans()) else None
+    return (
+        Trace(proba, loss=loss[rows], cost=row_costs),
+        EdgeCosts(edges).fit(n_stages),
+        alpha,
+        weight,
+    )
 
 
 def objective(policy, trace, losses, cost, alpha, weight=None):
     route = walk(trace, policy)
-    incurred = losses[np.arange(len(losses)), route.exit]
-    return np.average(
-        incurred + alpha * cost.relative(cost.path_cost(route.visited)), weights=weight
-    )
+    lost = losses[np.arange(len(losses)), route.exit]
+    return np.average(lost + alpha * cost.relative(incurred(route, cost)), weights=weight)
 
 
 def all_later(stage, in_use):
@@ -110,7 +118,7 @@ def test_value_is_that_of_the_walk(problem):
     reduction = Reduction(
         lambda stage, shown: seen_answers(stage, show_only(trace.proba[:, : stage + 1], shown)),
         trace.loss,
-        cost.edge_costs_,
+        relative_edges(trace, cost),
         weight,
         np.arange(trace.n_samples) % N_COPIES,
         Lookup(),

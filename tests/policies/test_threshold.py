@@ -17,15 +17,24 @@ EIGHTHS = st.integers(0, 8).map(lambda i: i / 8)
 
 @st.composite
 def problems(draw, n_stages=None):
-    """score, loss (n_samples, n_stages), edges (n_stages, n_stages), alpha, weight."""
+    """score, loss (n_samples, n_stages), edges (n_stages, n_stages), alpha, weight.
+
+    Of half the problems the edges are (n_stages, n_stages, n_samples): rows have costs.
+    """
     n_stages = n_stages or draw(st.integers(1, 3))
     n, levels = draw(st.integers(1, 7)), draw(st.sampled_from([2, 4, 8]))  # few levels: many ties
     alpha = draw(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     score = rng.integers(0, levels + 1, size=(n, n_stages)) / levels
     loss = rng.choice([0.0, 0.0, 1.0, 1.0, 0.5], size=(n, n_stages))
-    edges = rng.integers(0, 9, size=(n_stages, n_stages)) / 8
+    per_row = (n,) if draw(st.booleans()) else ()
+    edges = rng.integers(0, 9, size=(n_stages, n_stages, *per_row)) / 8
     return score, loss, edges, alpha, rng.integers(1, 4, size=n).astype(float)
+
+
+def of_rows(edges, rows):
+    """The edges of some rows."""
+    return edges[..., rows] if edges.ndim == 3 else edges
 
 
 def objective(problem, stages, thresholds):
@@ -35,7 +44,7 @@ def objective(problem, stages, thresholds):
     for i in range(len(score)):
         came_from = 0
         for stage in stages:
-            total += weight[i] * alpha * edges[came_from, stage]
+            total += weight[i] * alpha * of_rows(edges, i)[came_from, stage]
             if stage == stages[-1] or score[i, stage] >= thresholds[stage]:
                 total += weight[i] * loss[i, stage]
                 break
@@ -240,6 +249,15 @@ def test_screening_gives_the_same_on_easy_data(monkeypatch):
     assert 0 < rows.count(1500) < 15  # and the best of them on all
 
 
+def test_screened_rows_keep_their_costs(monkeypatch):
+    monkeypatch.setattr(_threshold, "SCREEN_ROWS", 20)
+    score, loss, _, _, weight = random_problem(100, 3)
+    edges = np.broadcast_to(score.T, (3, 3, 100))
+    screened = ThresholdRules(score, loss, edges, weight).screen()
+    assert screened.edges.shape == (3, 3, 20)
+    np.testing.assert_array_equal(screened.edges[0], screened.score)
+
+
 # Weights ----------------------------------------------------------------------------------
 
 
@@ -251,8 +269,8 @@ ALPHAS = [0.0, 0.125, 0.25, 0.5, 1.0]
 def test_integer_weights_are_repeated_rows(problem):
     score, loss, edges, alpha, weight = problem
     times = weight.astype(int)
-    repeated = (*(np.repeat(a, times, axis=0) for a in (score, loss)), edges, alpha)
-    repeated = (*repeated, np.ones(times.sum()))
+    rows = np.repeat(np.arange(len(score)), times)
+    repeated = score[rows], loss[rows], of_rows(edges, rows), alpha, np.ones(len(rows))
     weighted_thresholds, weighted_stages = fitted(problem, ALPHAS)
     repeated_thresholds, repeated_stages = fitted(repeated, ALPHAS)
     assert weighted_stages == repeated_stages
@@ -265,7 +283,7 @@ def test_weight_zero_is_a_row_removed(problem, mask):
     score, loss, edges, alpha, weight = problem
     kept = np.array([mask >> i & 1 for i in range(len(score))], dtype=bool)
     kept[0] = True
-    less = score[kept], loss[kept], edges, alpha, weight[kept]
+    less = score[kept], loss[kept], of_rows(edges, kept), alpha, weight[kept]
     thresholds, stages = fitted((score, loss, edges, alpha, weight * kept))
     fewer_thresholds, fewer_stages = fitted(less)
     assert stages == fewer_stages
@@ -304,7 +322,7 @@ def test_alphas_are_solved_alike_together_and_alone(monkeypatch):
 @pytest.mark.parametrize("seed", range(5))
 def test_interpolation_stays_between_neighboring_steps(seed):
     score, loss, edges, _, weight = random_problem(300, 2, seed)
-    alphas = np.geomspace(5e-3, 1, 40)
+    alphas = np.geomspace(8e-3, 1, 40)  # all above 2 / n
     smooth, stages = fitted((score, loss, edges, None, weight), alphas)
     exact = [fitted((score, loss, edges, None, weight), [alpha]) for alpha in alphas]
     assert stages == [one[0] for _, one in exact]
@@ -317,8 +335,6 @@ def test_interpolation_stays_between_neighboring_steps(seed):
     levels = thresholds[np.searchsorted(step, np.arange(step[-1] + 1))]
     for at, threshold in zip(step, smooth):
         near = levels[max(0, at - 1) : at + 2]
-        if at == 0 and run[0] == 0:
-            near = np.r_[near, np.inf]  # below the first step the share falls to zero
         assert near.min() <= threshold <= near.max()
     assert len(np.unique(smooth)) > len(np.unique(thresholds))  # it does fill the gaps
     assert (np.diff(smooth) <= 0).all()  # the larger alpha, the sooner

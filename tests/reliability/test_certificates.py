@@ -13,7 +13,8 @@ DOORS = {
     "folds": ({"cv": 3}, {}, "the very members that are deployed"),
     "splits": ({"cv": None}, {}, "the very members that are deployed"),
     "weights": ({}, {"sample_weight": 1.0}, "cannot be combined with `sample_weight`"),
-    "max_error": ({"max_error": 0.2}, {}, "not `max_error`"),
+    "max_error": ({"max_error": 0.2, "cv": 3}, {}, "the very members that are deployed"),
+    "reject_rate": ({"reject_rate": 0.2, "cv": 3}, {}, "the very members that are deployed"),
 }
 
 

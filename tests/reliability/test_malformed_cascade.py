@@ -33,12 +33,12 @@ from skcascade.inspection import (
 from skcascade.members import TorchClassifier
 from skcascade.metrics import accuracy_cost_scorer, relative_cost_scorer, tradeoff_scorer
 
-RNG = np.random.default_rng(0)
+RNG = np.random.default_rng(1)
 Y = np.arange(40) % 2
 X = RNG.normal(size=(40, 4)) + Y[:, np.newaxis]
 MEMBERS = [("nb", GaussianNB()), ("linear", LogisticRegression())]
 COSTS = [1.0, 4.0]
-CASCADE = CascadeClassifier(MEMBERS, cost=COSTS, cv=2, alpha=0.01, random_state=0).fit(X, Y)
+CASCADE = CascadeClassifier(MEMBERS, cost=COSTS, cv=2, alpha=0.0, random_state=0).fit(X, Y)
 DATA = {"X": X, "y": Y}
 PANELS = ConfidenceDisplay.from_estimator(CASCADE).stages
 plt.close("all")
@@ -91,8 +91,25 @@ CASES = {
         make,
         {
             "members": MEMBERS, "cost": COSTS, "reject_cost": 0.3, "reject_label": -1,
-            "max_error": None, "cv": 2, "random_state": 0,
+            "max_error": None, "reject_rate": None, "cv": 2, "random_state": 0,
         },
+    ),
+    "CascadeClassifier, reject, certified": (
+        make,
+        {
+            "members": MEMBERS, "cost": COSTS, "reject_rate": 0.3, "max_error": None,
+            "max_cost": 0.9, "confidence_level": 0.9, "random_state": 0,
+        },
+    ),
+    "CascadeClassifier.fit, subgroups": (
+        CascadeClassifier(
+            MEMBERS, cost=COSTS, max_cost=0.9, confidence_level=0.9, random_state=0
+        ).fit,
+        {"X": X, "y": Y, "subgroups": Y},
+    ),
+    "rejudge": (
+        lambda **given: copy(CASCADE).rejudge(**given),
+        {"X": X, "y": Y, "sample_weight": None, "subgroups": None, "extend": True},
     ),
     "CascadeClassifier, certified": (
         make,

@@ -119,3 +119,10 @@ def test_false_alarms_are_as_rare_as_stated(name):
 def test_power():
     """A drop of -2 points against a bound of 3, on 400 rows."""
     assert bets_won(three_values(0.04, 0.06), 0.03, 1.0, level=0.9, n_draws=300, n=400) > 0.9
+
+
+def test_without_a_pilot_the_bet_is_as_for_values_one_from_the_bound():
+    values = np.tile([0.0, 0.0, 0.0, 1.0], 50)
+    nothing = betting_p_value(np.array([]), values, 0.4, 1.0, 0.1)
+    bet = np.sqrt(-2 * np.log(0.1) / 200)
+    assert nothing == pytest.approx(np.exp(-log_wealth(values, 0.4, 1.0, bet)))

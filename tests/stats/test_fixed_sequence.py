@@ -78,3 +78,7 @@ def test_steps_of_a_thinned_sequence_save_enough(costs, least):
     for index in np.setdiff1d(order, kept):
         before = [k for k in kept if list(order).index(k) < list(order).index(index)]
         assert cost[before[-1]] - cost[index] < least
+
+
+def test_a_p_value_that_is_not_a_number_is_no_evidence():
+    assert fixed_sequence([0.01, np.nan, 0.01], 0.05) == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcascade.stats._paired_risk_difference import _score, paired_p_value
+from skcascade.stats._paired_risk_difference import paired_p_value, score_statistic
 
 BOUNDS = st.sampled_from([0.0, 0.01, 0.05, 0.2])
 
@@ -55,7 +55,7 @@ def test_where_nothing_differs_it_is_the_binomial():
 
 
 def test_score_without_a_bound_is_that_of_mcnemar():
-    assert _score(10.0, 20.0, 100, 0.0) == pytest.approx(-10 / np.sqrt(30))
+    assert score_statistic(10.0, 20.0, 100, 0.0) == pytest.approx(-10 / np.sqrt(30))
 
 
 def test_large_counts():

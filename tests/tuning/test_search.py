@@ -1,11 +1,18 @@
 """Candidates for the operating point, and their cross-fitted curve."""
 
-import numpy as np
+from copy import copy
 
-from skcascade import Trace, fit_policy
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcascade import Trace, fit_policy, walk
 from skcascade.costs import FixedCost
 from skcascade.policies import BaseExitPolicy, ConfidenceThreshold
 from skcascade.tuning import _search
+from skcascade.tuning._expected_loss import ExpectedLoss
+from skcascade.tuning._fit_policy import add_free_stage
 from skcascade.tuning._operating_point import OperatingPoint
 from skcascade.tuning._search import Search
 from skcascade.tuning._tuning import Tuning
@@ -82,7 +89,8 @@ def test_search_on_a_part_and_refit_on_all(monkeypatch):
     assert search.refit
     share = np.bincount(y[search.rows]) / 300 - np.bincount(y) / 1200
     assert np.abs(share).max() < 0.01  # stratified
-    (direct,) = ConfidenceThreshold().fit_alphas(trace, y, COST, [search.curve.parameter[index]])
+    alpha, expected = search.curve.parameter[index], ExpectedLoss.fit(trace, y, np.ones(1200))
+    (direct,) = ConfidenceThreshold().fit_alphas(expected.of(trace), y, COST, [alpha])
     assert same(policy, direct)
     assert not same(policy, search.policies[index])
 
@@ -108,11 +116,12 @@ def test_few_rows_are_all_searched():
 def test_test_rows_are_not_those_of_tuning():
     trace, y = recorded(500)
     search = Search.run(ConfidenceThreshold(), trace, y, COST, certify=True, random_state=0)
-    assert len(search.rows) == 200
-    assert len(search.test_rows) == 300
+    assert len(search.rows) == 150
+    assert len(search.test_rows) == 350
     assert sorted([*search.rows, *search.test_rows]) == list(range(500))
-    losses = trace.losses(y)[search.rows]
-    np.testing.assert_allclose(search.curve.stage_accuracy, 1 - losses.mean(axis=0))
+    curve, losses = search.curve, trace.losses(y)[search.rows]
+    observed = 1 - losses.mean(axis=0)
+    assert curve.stage_accuracy[curve.reference] == pytest.approx(observed[curve.reference])
 
 
 def test_tuning_does_not_depend_on_the_test_rows():
@@ -129,3 +138,92 @@ def test_tuning_does_not_depend_on_the_test_rows():
     np.testing.assert_array_equal(other.curve.accuracy, search.curve.accuracy)
     for one, two in zip(search.policies, other.policies):
         assert same(one, two)
+
+
+# The rule that is deployed ----------------------------------------------------------------
+
+
+@st.composite
+def evidence(draw):
+    """A few rows of stages, some with rejected samples, and costs."""
+    n, n_stages = draw(st.integers(8, 60)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 9999)))
+    trace, y = recorded(n, rng.integers(9999), skill=rng.uniform(0.3, 3, n_stages))
+    cost = FixedCost(rng.uniform(0.1, 5, n_stages)).fit(n_stages)
+    if draw(st.booleans()):
+        trace, cost = trace.with_reject(rng.uniform(0, 0.9)), add_free_stage(cost)
+    return trace, y, cost
+
+
+@given(evidence())
+@settings(max_examples=25, deadline=None)
+def test_the_curve_is_of_the_rules_that_can_be_deployed(drawn):
+    """Not of rules of the folds, which may use other stages."""
+    trace, y, cost = drawn
+    tuning = Tuning(ConfidenceThreshold(), trace, y, cost, random_state=0)
+    search = tuning.search()
+    for policy, spent, rates in zip(search.policies, search.curve.cost, search.curve.exit_rates):
+        route = walk(trace, policy)
+        assert spent == pytest.approx(cost.path_cost(route.visited).mean())
+        np.testing.assert_allclose(rates, np.bincount(route.exit, minlength=len(rates)) / len(y))
+    budget = search.curve.stage_cost.min() * 1.3 + 0.01
+    policy, _, _ = tuning.fit(OperatingPoint(max_cost=float(budget)))
+    visited = walk(trace, policy).visited
+    assert cost.relative(cost.path_cost(visited)).mean() <= budget + 1e-9
+
+
+def test_a_rule_that_is_bad_on_all_rows_is_no_better_than_that():
+    """Fitted on six of seven folds it is the last stage; fitted on all it is the bad first one."""
+
+    class Odd(BaseExitPolicy):
+        def fit_alphas(self, trace, y, cost, alphas, sample_weight=None):
+            self.all_ = len(y) == 70
+            return [copy(self) for _ in alphas]  # not pruned
+
+        def exit_mask(self, stage, proba):
+            return np.full(len(proba), self.all_)
+
+    trace, y = recorded(70, skill=(9.0, 0.01))
+    search = Search.run(Odd(), trace, y, FixedCost([1, 9]).fit(2), random_state=0)
+    assert search.curve.accuracy[0] < 0.4
+    assert search.curve.accuracy[0] == pytest.approx(search.curve.stage_accuracy[0])
+    policy, _, _ = Tuning(Odd(), trace, y, FixedCost([1, 9]).fit(2), random_state=0).fit(
+        OperatingPoint(max_accuracy_drop=0.05)
+    )
+    assert policy.stages_ == [1]
+
+
+def test_no_label_judges_its_own_row():
+    """Expected losses of a fold, and its rules, come from the labels of the other folds."""
+    trace, y = recorded(70)
+    fold = np.arange(70) % _search.N_FOLDS == 3
+    others = y.copy()
+    others[fold] = (y[fold] + 1) % 3
+    given = ConfidenceThreshold(), trace
+    one, two = (
+        _search._held_out_losses(*given, codes, COST, np.ones(70), len(_search.ALPHAS) + 3)
+        for codes in (y, others)
+    )
+    np.testing.assert_array_equal(one[0][:, fold], two[0][:, fold])
+    np.testing.assert_array_equal(one[1][fold], two[1][fold])
+    assert (one[1][~fold] != two[1][~fold]).any()
+
+
+def test_a_rule_that_knows_its_rows_by_heart_gains_nothing():
+    """It defers rows that it has seen, where that helps; all others exit at the bad first stage."""
+
+    class ByHeart(BaseExitPolicy):
+        def fit_alphas(self, trace, y, cost, alphas, sample_weight=None):
+            losses = trace.objective_losses(y)
+            helps = losses[:, 0] > losses[:, 1]
+            self.deferred_ = set(trace.proba[helps, 0].max(axis=1).tolist())
+            return [copy(self) for _ in alphas]  # not pruned
+
+        def exit_mask(self, stage, proba):
+            return np.array([p not in self.deferred_ for p in proba[:, 0].max(axis=1).tolist()])
+
+    trace, y = recorded(210, skill=(2.0, 0.3))
+    search = Search.run(ByHeart(), trace, y, FixedCost([1, 9]).fit(2), random_state=0)
+    curve = search.curve
+    assert curve.accuracy[0] == pytest.approx(curve.stage_accuracy[0])
+    assert curve.exit_rates[0, 1] > 0.3  # the rule that would be deployed does defer

@@ -15,9 +15,9 @@ from skcascade import CascadeClassifier, Trace, sample_size, walk
 from skcascade.costs import FixedCost
 from skcascade.exceptions import CascadeWarning
 from skcascade.policies import BaseExitPolicy, ConfidenceThreshold
-from skcascade.tuning._fit_policy import add_free_stage
 from skcascade.tuning._operating_point import OperatingPoint
-from skcascade.tuning._tuning import REJECT_COSTS, Tuning, get_tuning
+from skcascade.tuning._search import Search
+from skcascade.tuning._tuning import Tuning, get_tuning
 
 COSTS = [1, 3, 9]
 
@@ -189,6 +189,22 @@ def test_a_cached_search_is_that_of_the_same_evidence(changed, tmp_path):
     np.testing.assert_array_equal(cached.curve.cost, fresh.curve.cost)
 
 
+def test_a_cached_search_is_that_of_the_same_expected_losses(tmp_path):
+    """Two losses may agree on all labels that were observed."""
+    memory = joblib.Memory(tmp_path, verbose=0)
+    trace, y = recorded()
+    y = np.zeros(len(y), dtype=int)
+    y[:9] = 1
+    for third in (1.0, 5.0):  # the loss where class 2, which does not occur, is the true one
+        matrix = np.array([[0, 1, 1], [1, 0, 1], [third, third, 0]])
+        tuning = Tuning(ConfidenceThreshold(), Trace(trace.proba, loss=matrix), y, COST, None, 0)
+        cached, fresh = (
+            tuning.search(memory=memory),
+            Search.run(tuning.policy, tuning.trace, y, COST, random_state=tuning.seed),
+        )
+        np.testing.assert_array_equal(cached.curve.accuracy, fresh.curve.accuracy)
+
+
 def test_a_cached_search_has_the_name_of_its_own_score(tmp_path):
     """Two losses with the same values."""
     memory = joblib.Memory(tmp_path, verbose=0)
@@ -234,43 +250,6 @@ def test_replay_is_a_walk_of_the_whole_trace():
     assert point.cost[0] == pytest.approx(np.average(COST.path_cost(route.visited), weights=weight))
     rates = np.bincount(route.exit, weight, 3) / weight.sum()
     np.testing.assert_allclose(point.exit_rates[0], rates)
-
-
-# A bound on the error rate ----------------------------------------------------------------
-
-
-def test_within_error_takes_the_largest_reject_cost_that_keeps_it():
-    trace, y = recorded(600)
-    target = OperatingPoint(alpha=1e-3)
-    free = Tuning(
-        ConfidenceThreshold(), trace.with_reject(0.6), y, add_free_stage(COST), random_state=0
-    )
-
-    def error(tuning):
-        _, search, index = tuning.fit(target)
-        return 1 - search.curve.answered_by(range(3))[1][index]
-
-    # At small reject costs the error rate is noisy; here it falls with every step.
-    tuning = free.within_error(0.09, target)
-    assert tuning.reject_cost in REJECT_COSTS
-    assert error(tuning) <= 0.09 < error(free)
-    next_ = REJECT_COSTS[np.flatnonzero(REJECT_COSTS == tuning.reject_cost)[0] - 1]
-    larger = Tuning(
-        ConfidenceThreshold(), trace.with_reject(next_), y, add_free_stage(COST), random_state=0
-    )
-    assert error(larger) > 0.09
-    just = error(tuning)
-    assert free.within_error(just, target).reject_cost == tuning.reject_cost
-    assert free.within_error(just - 1e-9, target).reject_cost < tuning.reject_cost
-    assert free.reject_cost == 0.6  # not changed
-
-
-def test_within_error_warns_where_all_samples_are_rejected():
-    trace, y = recorded(100)
-    trace = Trace(np.tile([0.5, 0.3, 0.2], (100, 3, 1)))
-    tuning = Tuning(ConfidenceThreshold(), trace.with_reject(0.6), y, add_free_stage(COST))
-    with pytest.warns(CascadeWarning, match="`max_error`=0.01 cannot be kept"):
-        tuning.within_error(0.01, OperatingPoint(alpha=0.1))
 
 
 # The trace of a cascade -------------------------------------------------------------------
