@@ -209,10 +209,10 @@ def test_no_label_judges_its_own_row():
     assert (one[1][~fold] != two[1][~fold]).any()
 
 
-def test_a_rule_that_knows_its_rows_by_heart_gains_nothing():
+def test_a_rule_that_has_memorized_its_rows_gains_nothing():
     """It defers rows that it has seen, where that helps; all others exit at the bad first stage."""
 
-    class ByHeart(BaseExitPolicy):
+    class Memorized(BaseExitPolicy):
         def fit_alphas(self, trace, y, cost, alphas, sample_weight=None):
             losses = trace.objective_losses(y)
             helps = losses[:, 0] > losses[:, 1]
@@ -223,7 +223,7 @@ def test_a_rule_that_knows_its_rows_by_heart_gains_nothing():
             return np.array([p not in self.deferred_ for p in proba[:, 0].max(axis=1).tolist()])
 
     trace, y = recorded(210, skill=(2.0, 0.3))
-    search = Search.run(ByHeart(), trace, y, FixedCost([1, 9]).fit(2), random_state=0)
+    search = Search.run(Memorized(), trace, y, FixedCost([1, 9]).fit(2), random_state=0)
     curve = search.curve
     assert curve.accuracy[0] == pytest.approx(curve.stage_accuracy[0])
     assert curve.exit_rates[0, 1] > 0.3  # the rule that would be deployed does defer
