@@ -10,11 +10,12 @@ from skcascade import walk
 from skcascade.policies import ConfidenceThreshold, Reinforce, WeightedBinary
 from skcascade.policies._bounds import chain_cost
 from skcascade.policies._features import stage_features
+from skcascade.policies._interpolation import interpolate
 from skcascade.policies._reinforce import ALPHA
 from skcascade.policies._reinforce_loss import PolicyLoss
 from skcascade.policies._reinforce_net import Heads, fit_heads
 from skcascade.policies._states import states
-from skcascade.policies._threshold import ThresholdRules, _interpolated
+from skcascade.policies._threshold import ThresholdRules
 from skcascade.tuning._build_curve import build_curve, measure_outcome
 from skcascade.tuning._operating_point import OperatingPoint
 from skcascade.tuning._search import Search, compute_outcome
@@ -45,7 +46,7 @@ class AllStages(ConfidenceThreshold):
         rules = ThresholdRules(score, losses, cost.relative(cost.edge_costs_), weight)
         stages = [tuple(range(trace.n_stages))] * len(alphas)
         thresholds, _ = rules.solve(stages[0], alphas)
-        return self._copies(_interpolated(rules, alphas, thresholds, stages), stages)
+        return self._copies(interpolate(rules, alphas, thresholds, stages), stages)
 
 
 def top_probability(stage, proba):

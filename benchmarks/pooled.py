@@ -17,7 +17,8 @@ from sklearn.utils import check_random_state
 
 from skcascade.costs import FixedCost
 from skcascade.policies._calibration import calibrate, fit_calibration, log_odds
-from skcascade.policies._threshold import N_BEST, ThresholdRules, _best_of, _interpolated
+from skcascade.policies._interpolation import interpolate
+from skcascade.policies._threshold import N_BEST, ThresholdRules, _best_of
 from skcascade.tuning._build_curve import build_curve, measure_outcome
 from skcascade.tuning._expected_loss import _fit_weights
 from skcascade.tuning._operating_point import OperatingPoint
@@ -181,7 +182,7 @@ def fitted_rules(answers, votes, edges):
     shortlist = {route: np.flatnonzero(rank < N_BEST) for route, rank in zip(routes, ranks)}
     thresholds, best = _best_of(rules, ALPHAS, shortlist)
     alone = [(route, np.full(len(edges), np.inf)) for route in routes if len(route) == 1]
-    return [*zip(best, _interpolated(rules, ALPHAS, thresholds, best)), *alone]
+    return [*zip(best, interpolate(rules, ALPHAS, thresholds, best)), *alone]
 
 
 def exits(rule, score):

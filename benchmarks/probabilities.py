@@ -23,7 +23,8 @@ from sklearn.tree import DecisionTreeClassifier
 from skcascade import Trace, walk
 from skcascade.costs import FixedCost, MacsCost
 from skcascade.policies import ConfidenceThreshold, WeightedBinary
-from skcascade.policies._threshold import ThresholdRules, _best_of, _interpolated
+from skcascade.policies._interpolation import interpolate
+from skcascade.policies._threshold import ThresholdRules, _best_of
 from skcascade.tuning._operating_point import OperatingPoint
 from skcascade.tuning._search import Search
 
@@ -235,7 +236,7 @@ class SubsetThreshold(ConfidenceThreshold):
         rules = ThresholdRules(score, losses, cost.relative(cost.edge_costs_), weight)
         shortlist = dict.fromkeys(routes, np.arange(len(alphas)))
         thresholds, stages = _best_of(rules, alphas, shortlist)
-        return self._copies(_interpolated(rules, alphas, thresholds, stages), stages)
+        return self._copies(interpolate(rules, alphas, thresholds, stages), stages)
 
 
 # ------------------------------------------------------------------ part 2: calibrated predictions
