@@ -13,9 +13,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit
 
+from ..stats._newton import minimize_convex
 from ..utils._numbers import SMALLEST_DOUBT
 
-__all__ = ["calibrate", "fit_calibration", "log_odds"]
+__all__ = ["calibrate", "fit_calibration", "log_odds", "rows_of_use"]
 
 #: Precision of the normal priors: of slope and common intercept, and of what a class adds to it.
 #: Log odds have a variance of 4 / n or more after n answers, so that 12 answers weigh as much as
@@ -71,8 +72,7 @@ def fit_calibration(confidence, predicted, correct, weight, n_classes):
     >>> calibrate(slope, intercepts, np.full(3, 0.7)).round(2)  # the last was never predicted
     array([0.87, 0.53, 0.73])
     """
-    rows = np.flatnonzero(weight)
-    rows = rows[:: -(-len(rows) // MAX_ROWS)]
+    rows = rows_of_use(weight)
     classes, own = np.unique(predicted[rows], return_inverse=True)
     relative = weight[rows] / weight[rows].mean()
     line = _maximum(log_odds(confidence[rows]), own, correct[rows], relative, len(classes))
@@ -81,7 +81,14 @@ def fit_calibration(confidence, predicted, correct, weight, n_classes):
     return line[0], intercepts
 
 
+def rows_of_use(weight):
+    """Rows with weight, evenly spread; of very many, no more than a fine estimate needs."""
+    rows = np.flatnonzero(weight)
+    return rows[:: -(-len(rows) // MAX_ROWS)]
+
+
 def log_odds(confidence):
+    """Log odds of a confidence (any shape), kept off 0 and 1 so that they are finite."""
     return logit(np.clip(np.asarray(confidence, dtype=float), SMALLEST_DOUBT, 1 - SMALLEST_DOUBT))
 
 
@@ -97,18 +104,14 @@ def _maximum(odds, own, correct, weight, n_own):
         fit = weight @ (np.logaddexp(0, z) - correct * z)
         return fit + prior @ (line - usual) ** 2 / 2
 
-    line, value = usual, loss(usual)
-    while True:
+    def derivatives(line):
         p = expit(at(line))
         slack = weight * (correct - p)
         uphill = np.r_[slack @ odds, slack.sum(), np.bincount(own, slack, n_own)]
         bend = _curvature(odds, own, weight * p * (1 - p), n_own) + np.diag(prior)
-        step = np.linalg.solve(bend, uphill - prior * (line - usual))
-        while (new := loss(line + step)) > value and abs(step).max() > 1e-9:
-            step = step / 2  # too far: the curvature is less out there
-        if value - new <= 1e-9 * len(odds):
-            return line + step
-        line, value = line + step, new
+        return prior * (line - usual) - uphill, bend
+
+    return minimize_convex(loss, derivatives, usual, 1e-9 * len(odds))
 
 
 def _curvature(odds, own, bend, n_own):

@@ -23,7 +23,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from ..policies._calibration import fit_calibration, log_odds
+from ..policies._calibration import fit_calibration, log_odds, rows_of_use
+from ..stats._newton import minimize_convex
 
 __all__ = ["ExpectedLoss"]
 
@@ -72,7 +73,9 @@ class ExpectedLoss:
         -------
         expected : ExpectedLoss
         """
-        confidence, predicted = _answers(trace)
+        rows = rows_of_use(weight)
+        confidence, predicted = _answers(trace.rows(rows))
+        y, weight = y[rows], weight[rows]
         lines = [
             fit_calibration(
                 confidence[:, k], predicted[:, k], predicted[:, k] == y, weight, trace.n_classes
@@ -123,24 +126,24 @@ def _fit_weights(z, predicted, y, weight, n_classes):
     correct = predicted == y[:, np.newaxis]
     usual = np.full(z.shape[1], 1 / z.shape[1])
 
-    def outcome(w):
-        """Penalized loss at w, and the probability of each stage's prediction (n, K)."""
+    def votes(w):
+        """For each stage the votes for its prediction (n, K), and the log of all votes (n, 1)."""
         score = np.einsum("njk,nk->nj", same, z * w)
-        total = logsumexp(
-            np.c_[score, np.zeros(len(score))], b=np.c_[1 / alike, n_others], axis=1, keepdims=True
-        )
-        fit = weight @ (total[:, 0] - (correct * z) @ w)
-        return fit + (w - usual) @ (w - usual) / 2, np.exp(score - total)
+        parts, times = np.c_[score, np.zeros(len(score))], np.c_[1 / alike, n_others]
+        return score, logsumexp(parts, b=times, axis=1, keepdims=True)
 
-    w, (value, p) = usual, outcome(usual)
-    while True:
+    def loss(w):
+        _, total = votes(w)
+        fit = weight @ (total[:, 0] - (correct * z) @ w)
+        return fit + (w - usual) @ (w - usual) / 2
+
+    def derivatives(w):
+        score, total = votes(w)
+        p = np.exp(score - total)
         mean = z * p
-        uphill = weight @ (z * (correct - p)) - (w - usual)
+        uphill = weight @ (z * (correct - p))
         bend = np.einsum("n,nj,nk,njk->jk", weight, z, mean, same, optimize=True)
         bend += np.eye(len(w)) - (weight[:, np.newaxis] * mean).T @ mean
-        step = np.linalg.solve(bend, uphill)
-        while (new := outcome(w + step))[0] > value and abs(step).max() > 1e-9:
-            step = step / 2  # too far: the curvature is less out there
-        if value - new[0] <= 1e-9 * len(z):
-            return w + step
-        w, (value, p) = w + step, new
+        return w - usual - uphill, bend
+
+    return minimize_convex(loss, derivatives, usual, 1e-9 * len(z))
