@@ -137,12 +137,12 @@ def _held_out_losses(policy, trace, y, cost, weight, n_candidates):
     for i in np.unique(fold):
         test = np.flatnonzero(fold == i)
         fit = np.flatnonzero(fold != i) if len(y) > 1 else test
-        expected = ExpectedLoss.fit(trace.rows(fit), y[fit], weight[fit])
-        stage_losses[test] = expected.of(trace.rows(test)).objective_losses(y[test])
-        path, _ = candidates(policy, expected.of(trace.rows(fit)), y[fit], cost, weight[fit])
+        fitted, held_out = trace.rows(fit), trace.rows(test)
+        expected = ExpectedLoss.fit(fitted, y[fit], weight[fit])
+        stage_losses[test] = expected.of(held_out).objective_losses(y[test])
+        path, _ = candidates(policy, expected.of(fitted), y[fit], cost, weight[fit])
         for j, candidate in enumerate(path):
-            exits = walk(trace.rows(test), candidate).exit
-            losses[j, test] = stage_losses[test, exits]
+            losses[j, test] = stage_losses[test, walk(held_out, candidate).exit]
     return losses, stage_losses
 
 
