@@ -51,7 +51,7 @@ class _BoundTest:
 
     def __init__(self, search, trace, cost, groups):
         self.search, self.trace, self.cost = search, trace, cost
-        self.groups = Groups([None], np.zeros(trace.n_samples, int)) if groups is None else groups
+        self.groups = Groups.whole(trace.n_samples) if groups is None else groups
 
     def _sequence(self, eligible, key):
         """Candidates that are `eligible`, by `key`.

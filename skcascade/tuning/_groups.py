@@ -76,6 +76,11 @@ class Groups(NamedTuple):
         codes = [known.setdefault(value, len(known)) for value in values]
         return cls(list(known), np.array(codes, dtype=np.intp))
 
+    @classmethod
+    def whole(cls, n_samples: int) -> Self:
+        """All rows in one group."""
+        return cls([None], np.zeros(n_samples, dtype=np.intp))
+
     def rows(self, index: Any) -> Self:
         """The same groups, for the rows `index`."""
         return self._replace(codes=self.codes[index])

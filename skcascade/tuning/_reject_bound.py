@@ -98,16 +98,22 @@ class RejectBound(NamedTuple):
 
         After the grid, costs half way from the best to the next bolder one are tried.
         """
-        tried = {c: _Candidate.tune(tuning, c, target, certified) for c in REJECT_COSTS}
+        tried, ranks = {}, {}
+
+        def attempt(reject_cost):
+            tried[reject_cost] = _Candidate.tune(tuning, reject_cost, target, certified)
+            ranks[reject_cost] = rank(tried[reject_cost])
+
+        for reject_cost in REJECT_COSTS:
+            attempt(reject_cost)
         for _ in range(N_HALVINGS):
-            best = min(tried, key=lambda c: rank(tried[c]))
+            best = min(ranks, key=ranks.get)
             bolder = [c for c in tried if (c > best if self.reject_rate is None else c < best)]
             if not bolder:
                 break
             nearest = min(bolder, key=lambda c: abs(c - best))
-            middle = np.sqrt(best * nearest) if best and nearest else max(best, nearest) / 2
-            tried[float(middle)] = _Candidate.tune(tuning, float(middle), target, certified)
-        return min(tried.values(), key=rank), list(tried.values())
+            attempt(float(np.sqrt(best * nearest) if best and nearest else max(best, nearest) / 2))
+        return tried[min(ranks, key=ranks.get)], list(tried.values())
 
     def _keeps(self, candidate):
         """Whether a candidate keeps the bound on the rows that it was tuned on."""
@@ -261,7 +267,7 @@ class _Candidate(NamedTuple):
     @property
     def groups(self):
         """The groups of all rows; one, if none were given."""
-        return self.tuning.groups or Groups([None], np.zeros(len(self.tuning.y), dtype=int))
+        return self.tuning.groups or Groups.whole(len(self.tuning.y))
 
     def outcome(self, rows):
         """Which of `rows` are rejected, and which are answered wrongly."""
