@@ -57,7 +57,8 @@ class TradeoffCurve:
     exit_accuracy : ndarray of shape (n_points, n_stages)
         One minus the mean loss of the samples that exit at each stage; NaN where none does.
     stage_accuracy, stage_cost : ndarray of shape (n_stages,)
-        Accuracy and relative cost of each stage alone.
+        Accuracy and relative cost of each stage alone. On the curve of a search all accuracies
+        are expected ones, shifted so that the reference stage has the observed one.
     reference : int
         The reference stage: the most accurate alone, the cheaper of two equals. It is never the
         reject stage.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcascade import Trace, fit_policy, walk
+from skcascade import Trace, walk
 from skcascade.costs import FixedCost
 from skcascade.policies import ConfidenceThreshold
 from skcascade.tuning import _bound_tests
@@ -17,8 +17,6 @@ from skcascade.tuning._tuning import Tuning
 
 COSTS = [1.0, 3.0, 9.0]
 COST = FixedCost(COSTS).fit(3)
-#: Skill of three stages further apart.
-WEAK = (2.0, 1.0, 0.5)
 
 
 def recorded(n, seed=0, skill=(1.0, 0.3, 0.25), n_classes=3):
@@ -29,11 +27,6 @@ def recorded(n, seed=0, skill=(1.0, 0.3, 0.25), n_classes=3):
     right = rng.random((n, len(skill))) < confidence**skill
     pred = np.where(right, y[:, np.newaxis], (y[:, np.newaxis] + 1) % n_classes)
     return Trace.from_top1(pred, confidence, n_classes), y
-
-
-def fitted(trace, y, policy=None, cost=COSTS, random_state=0, **kwargs):
-    policy = ConfidenceThreshold() if policy is None else policy
-    return fit_policy(policy, trace, y, cost=cost, random_state=random_state, **kwargs)
 
 
 # The candidates ---------------------------------------------------------------------------
