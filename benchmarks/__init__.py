@@ -4,6 +4,7 @@
 BENCHMARKS = {
     "papers": "the three papers' experiments on CIFAR-10 and Fashion-MNIST",
     "policies": "every policy on every recorded table: points, curves, paired comparison",
+    "expected_losses": "tuning on expected losses against tuning on observed ones",
     "peers": "published rules and other packages at the same targets, against ours",
     "runtime": "growth of tuning time and memory with rows, stages and classes; all ratios",
     "ablations": "what each part of a policy is worth: tuning, pruning, features, gradients",

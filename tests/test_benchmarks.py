@@ -158,6 +158,15 @@ def test_pooled(quick):
         assert 0 <= row["draws above"] <= 1
 
 
+def test_expected_losses(quick):
+    *rows, ratio = quick("expected_losses", "--draws", "1", cache=False)
+    assert [row["losses"] for row in rows] == ["observed", "expected"] * 2
+    for row in rows:
+        assert 0 < row["cost at 0.02"] <= row["cost at 0.0025"]
+        assert 0 <= row["missed 0.01"] <= 1
+    assert len(ratio["expected over observed"].strip("[]").split()) == 4
+
+
 def test_coverage(quick):
     rows = quick("coverage", cache=False)
     kinds = {row["kind"] for row in rows}

@@ -410,9 +410,9 @@ LINEAR, LEARNS = LogisticRegression(), quick(max_epochs=20, lr=0.01)
 )
 @pytest.mark.filterwarnings(ANY_ORDER)
 def test_cascade_with_string_labels(members):
-    cascade = CascadeClassifier(members, alpha=0.01, random_state=0).fit(X, NAMES)
+    cascade = CascadeClassifier(members, alpha=0.001, random_state=0).fit(X, NAMES)
     assert set(cascade.predict(X)) <= {"ant", "bee", "cat"}
-    assert cascade.score(X, NAMES) > 0.5  # after a few epochs
+    assert cascade.score(X, NAMES) > 0.6
     recorded = Trace(np.stack(list(cascade.staged_predict_proba(X)), axis=1))
     replay = walk(recorded, cascade.policy_)
     np.testing.assert_array_equal(cascade.predict_exit(X), replay.exit)
