@@ -66,7 +66,7 @@ for i, (at, max_error) in enumerate(zip(found, allowed)):
     # On either side in turn, so that labels of close points do not overlap.
     offset, ha = ((-6, 6), "right") if i % 2 == 0 else ((6, -14), "left")
     ax.annotate(f"asked {max_error:.1%}", at, xytext=offset, textcoords="offset points", ha=ha)
-ax.set(xlabel="share of samples answered", ylabel="error rate of these samples", xlim=(0.4, 1.02))
+ax.set(xlabel="share of samples answered", ylabel="error rate of these samples", xlim=(0, 1.02))
 ax.grid(alpha=0.3)
 ax.legend(loc="upper left")
 picture = Path("reject.png")
