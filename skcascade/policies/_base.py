@@ -51,7 +51,7 @@ class BaseExitPolicy(BaseEstimator):
     >>> members = [("lr", LogisticRegression(max_iter=5000)), ("rf", RandomForestClassifier())]
     >>> cascade = CascadeClassifier(members, policy=Sure(), random_state=0).fit(X, y)
     >>> cascade.predict_exit(X[:8])
-    array([0, 0, 0, 0, 0, 0, 0, 0])
+    array([0, 0, 0, 0, 0, 1, 0, 0])
     """
 
     validation_fraction: float = 0.0

@@ -138,7 +138,7 @@ def sample_size(
     >>> for goal in (0.9, 0.8):
     ...     print(goal, int(size.n_rows[size.relative_cost <= goal][0]))
     0.9 400
-    0.8 3200
+    0.8 2263
     """
     target = OperatingPoint.check(None, max_accuracy_drop, max_cost, confidence_level)
     check_kind("confidence_level", confidence_level, Real, "a number")
