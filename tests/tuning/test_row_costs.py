@@ -97,7 +97,7 @@ def test_equal_costs_of_the_rows_are_certified_alike(point):
     rows = fitted(trace, y, cost=np.tile(COSTS, (1500, 1)), confidence_level=0.9, **point)
     assert rows.tradeoff_index_ == vector.tradeoff_index_
     one, other = (
-        sample_size(trace, y, cost=cost, random_state=0, **point)
+        sample_size(trace, y, cost=cost, n_splits=2, random_state=0, **point)
         for cost in (COSTS, np.tile(COSTS, (1500, 1)))
     )
     for given_vector, given_rows in zip(one, other):

@@ -55,6 +55,7 @@ def test_what_is_harder_costs_more(easy, harder):
     assert (cost >= easy.relative_cost).all() and (cost > easy.relative_cost).any()
 
 
+@pytest.mark.slow
 def test_as_many_rows_are_enough():
     """The goal is reached in 80 % of the draws, less two standard errors."""
     pilot, labels = recorded(2000)
